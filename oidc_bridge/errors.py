@@ -1,0 +1,205 @@
+"""Every way the bridge can fail, on one page.
+
+An error has three voices that never mix: a ``code`` (stable, for logs, tests and the wire), a
+``detail`` (for the operator's log) and a sentence for the person. The sentence belongs to the
+code, so a page can never show what a log should have kept.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an error page says: what happened, and what to do about it."""
+
+    title: str
+    what: str
+    next: str
+
+
+class BridgeError(Exception):
+    """Base of all errors that we raise on purpose."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class ConfigError(BridgeError):
+    """The operator's configuration cannot be used; the server does not start."""
+
+
+class FetchError(BridgeError):
+    """A request to the outside failed or was not allowed."""
+
+
+class ProofError(BridgeError):
+    """A wallet's answer does not prove what it claims."""
+
+
+class PageError(BridgeError):
+    """A page cannot be shown or a form not be taken; the person is told why.
+
+    ``status`` is the HTTP status of the page.
+    """
+
+    def __init__(self, code: str, detail: str = "", *, status: int = 400) -> None:
+        super().__init__(code, detail)
+        self.status = status
+
+
+class ShownError(PageError):
+    """An authorization request that must not be answered by a redirect.
+
+    RFC 6749 section 4.1.2.1: while the client or its redirect URI is in doubt, nothing is ever
+    sent there.
+    """
+
+
+class SentError(BridgeError):
+    """An error that goes to the client: ``error`` and ``error_description`` of the RFCs.
+
+    ``code`` is the RFC's word (``invalid_request``, ``access_denied`` ...). ``detail`` is sent as
+    ``error_description``: Synapse shows it to the person, so it is a sentence, in ASCII without
+    ``"`` and backslash (RFC 6749 section 5.2).
+    """
+
+    def __init__(self, code: str, detail: str, *, status: int = 400) -> None:
+        super().__init__(code, detail)
+        self.status = status
+
+
+_AGAIN = "Start again from the app you wanted to sign in to."
+_RETRY = "Try again. If it keeps happening, try another wallet."
+
+_EXPLANATIONS: dict[str, Explanation] = {
+    # pages
+    "client_unknown": Explanation(
+        "We don't know this app",
+        "The link that brought you here names an app that is not registered at this server.",
+        "Tell the people who run the app. It is nothing that you did.",
+    ),
+    "redirect_uri_mismatch": Explanation(
+        "This app's return address is not registered",
+        "To keep your sign-in from being sent to a stranger, we only send people back to"
+        " addresses that were registered beforehand. This one was not.",
+        "Tell the people who run the app. It is nothing that you did.",
+    ),
+    "request_malformed": Explanation(
+        "We could not read this request",
+        "The link that brought you here is damaged.",
+        _AGAIN,
+    ),
+    "request_unknown": Explanation(
+        "This sign-in is not open any more",
+        "It was finished already, it ran out, or it was begun in another browser.",
+        _AGAIN,
+    ),
+    "request_expired": Explanation(
+        "This sign-in ran out of time",
+        "A sign-in stays open for a limited time, and this one has passed it.",
+        _AGAIN,
+    ),
+    "cookies_missing": Explanation(
+        "Your browser did not send our cookie",
+        "We keep one cookie to know that the browser that finishes a sign-in is the one that"
+        " began it. It did not come back.",
+        "Allow cookies for this site, then start again from the app.",
+    ),
+    "form_foreign": Explanation(
+        "This form did not come from our page",
+        "Another site may have tried to press a button for you, or the page was open for very"
+        " long. Nothing was changed.",
+        "Go back, reload the page and try again.",
+    ),
+    "form_malformed": Explanation(
+        "We could not read this form",
+        "Something in it was missing or not as our page would have sent it. Nothing was changed.",
+        "Go back, reload the page and try again.",
+    ),
+    "consent_changed": Explanation(
+        "The question has changed",
+        "What you said yes to is not what this app asks for now. Nothing was shared.",
+        _AGAIN,
+    ),
+    "not_found": Explanation(
+        "There is nothing here",
+        "The address does not lead to a page of this server.",
+        "Check the address, or go to your account page.",
+    ),
+    "method_not_allowed": Explanation(
+        "This address does something else",
+        "The address exists, but not for what your browser tried.",
+        "Go back and use the buttons of the page.",
+    ),
+    "too_large": Explanation(
+        "That was too much data",
+        "The answer was larger than any wallet sends.",
+        _RETRY,
+    ),
+    "account_blocked": Explanation(
+        "This account is blocked",
+        "The people who run this server have blocked this account.",
+        "Ask them for the reason.",
+    ),
+    "internal": Explanation(
+        "Something broke on our side",
+        "This is our fault. Nothing that you did caused it, and nothing was half-done.",
+        "Try again in a moment. If it stays, tell the people who run this server the reference.",
+    ),
+    # a wallet's answer
+    "replay": Explanation(
+        "This answer was used before",
+        "Each answer of a wallet signs in once, and this one already did.",
+        _RETRY,
+    ),
+    "challenge_unknown": Explanation(
+        "We did not ask for this answer",
+        "It belongs to no sign-in that this browser has open. If somebody sent you the link that"
+        " led here, close this page.",
+        _AGAIN,
+    ),
+    "malformed": Explanation(
+        "We could not read the wallet's answer",
+        "It is damaged, or not an answer at all.",
+        _RETRY,
+    ),
+    "unbound": Explanation(
+        "This wallet cannot sign in here this way",
+        "Its answer is not tied to our question, so anybody could have reused it. Hardware wallets"
+        " answer like that.",
+        "Use an account that is kept in the wallet itself.",
+    ),
+    "binding": Explanation(
+        "This answer was made for another site or another sign-in",
+        "The wallet's answer does not fit the question that we asked just now.",
+        _RETRY,
+    ),
+    "time": Explanation(
+        "The answer is too old or from the future",
+        "Its date does not fit our clock.",
+        "Check the date and time of your device, then try again.",
+    ),
+    "app_key_changed": Explanation(
+        "Your wallet answered differently from before",
+        "It holds the right identity, but another key for this site than the first time. That"
+        " happens with another wallet program, and also when a foreign site relays an answer.",
+        "Sign in with the wallet that you used here before.",
+    ),
+}
+
+_PROOF_DEFAULT = Explanation(
+    "We could not verify this sign-in",
+    "The wallet's answer does not prove what it claims.",
+    _RETRY,
+)
+_DEFAULT = Explanation(
+    "This did not work", "The request could not be carried out. Nothing was changed.", _AGAIN
+)
+
+
+def explain(error: BridgeError) -> Explanation:
+    """Return what the person is told about *error*; never its detail."""
+    default = _PROOF_DEFAULT if isinstance(error, ProofError) else _DEFAULT
+    return _EXPLANATIONS.get(error.code, default)

@@ -1,0 +1,25 @@
+"""What the core asks of the outside world."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer from outside: status and body, whatever the status was."""
+
+    status: int
+    body: bytes
+
+
+class Fetch(Protocol):
+    """GET a URL, guarded: https, public addresses, no redirects, limits on size and time."""
+
+    def __call__(self, url: str, *, max_bytes: int) -> Fetched:
+        """Return what came, for any HTTP status but a redirect.
+
+        Raises:
+            FetchError: ``fetch_blocked`` (scheme, address or redirect not allowed),
+                ``fetch_too_large``, ``fetch_failed`` (no answer in time, TLS, DNS).
+        """
+        ...

@@ -1,0 +1,49 @@
+"""Secrets at rest: one key of the operator's, a purpose for each use."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from oidc_bridge.errors import ConfigError
+
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Wraps small secrets with AES-256-GCM and makes keyed digests.
+
+    Args:
+        key: 32 random bytes, from the operator's key file. Losing it loses the signing keys.
+    """
+
+    key: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.key) != 32:
+            raise ConfigError("key_malformed", f"expected 32 bytes, got {len(self.key)}")
+
+    def close(self, secret: bytes, *, purpose: str) -> bytes:
+        """Return *secret* encrypted; it opens only for the same *purpose*."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + AESGCM(self.key).encrypt(nonce, secret, purpose.encode())
+
+    def open(self, sealed: bytes, *, purpose: str) -> bytes:
+        """Return what was closed.
+
+        Raises:
+            ConfigError: ``seal_broken`` if it was closed with another key or for another purpose.
+        """
+        nonce, box = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            return AESGCM(self.key).decrypt(nonce, box, purpose.encode())
+        except InvalidTag as error:
+            raise ConfigError("seal_broken", f"{purpose}: was the key file changed?") from error
+
+    def digest(self, text: str, *, purpose: str) -> str:
+        """Return a keyed SHA-256 (hex) of *text*, different for each *purpose*."""
+        return hmac.new(self.key, f"{purpose}\0{text}".encode(), hashlib.sha256).hexdigest()
