@@ -1,0 +1,208 @@
+"""Settings: read TOML and environment, check, freeze.
+
+One file, ``config.toml``; every setting can be overridden by ``OIDC_BRIDGE_<NAME>`` (nested ones
+with two underscores, ``OIDC_BRIDGE_SERVER__PORT``). Unknown settings stop the start. Paths are
+relative to the folder of the file.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from oidc_bridge.errors import ConfigError
+from oidc_bridge.seal import Seal
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def data_dir(name: str) -> Path:
+    """Return the folder *name*: in the wheel inside the package, in a checkout beside it."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("data_missing", f"installed without its {name!r} folder")
+
+
+def _check_origin(value: str) -> str:
+    """Accept ``https://host[:port]``, or http on loopback, spelt as a browser would."""
+    url = urlsplit(value)
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise ValueError("must be an address like https://id.example.org")
+    if url.scheme == "http" and url.hostname not in _LOOPBACK:
+        raise ValueError("must be https (http is for localhost only)")
+    if value != f"{url.scheme}://{url.netloc}".lower() or "@" in url.netloc:
+        raise ValueError(
+            "must be scheme, host and port only: lower case, no path, no slash at the end"
+        )
+    return value
+
+
+def _check_web_address(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in ("https", "http") or not url.hostname:
+        raise ValueError("must be an http(s) address")
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_check_origin)]
+WebAddress = Annotated[str, AfterValidator(_check_web_address)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WebWallet(_Part):
+    """A wallet that lives at a web address and answers by redirect."""
+
+    name: str = Field(min_length=1, max_length=40)
+    url: WebAddress
+
+
+class NameLookup(_Part):
+    """A name service to ask who owns a name, and for names of which form."""
+
+    url: WebAddress
+    system: Literal["v1"] = "v1"
+    labels: frozenset[Literal[2, 3]] = Field(default=frozenset({3}), min_length=1)
+
+
+class Server(_Part):
+    """Where `serve` listens, and what stands in front of it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=8, ge=1, le=256)
+    # Number of proxies in front whose X-Forwarded-For may be believed; 0 believes nobody.
+    proxies: int = Field(default=0, ge=0, le=5)
+
+
+class Lifetimes(_Part):
+    """How long things live, in seconds."""
+
+    request: int = Field(default=3600, ge=60, le=86_400)
+    challenge: int = Field(default=600, ge=60, le=3600)
+    code: int = Field(default=60, ge=10, le=600)
+    access_token: int = Field(default=300, ge=30, le=86_400)
+    id_token: int = Field(default=3600, ge=30, le=86_400)
+    refresh_token: int = Field(default=30 * 86_400, ge=3600, le=400 * 86_400)
+    session: int = Field(default=30 * 86_400, ge=300, le=400 * 86_400)
+    consent: int = Field(default=180 * 86_400, ge=3600, le=400 * 86_400)
+
+
+class Settings(BaseSettings):
+    """All settings of one bridge, checked."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="OIDC_BRIDGE_",
+        env_nested_delimiter="__",
+    )
+
+    issuer: Origin
+    name: str = Field(default="Sign in", min_length=1, max_length=60)
+    help_url: WebAddress | None = None
+    database: str = "sqlite:///bridge.db"
+    key_file: Path = Path("bridge.key")
+    rsa_bits: Literal[2048, 3072] = 2048
+    # Origins that outgoing requests may reach although they are internal or plain http.
+    allow_private: frozenset[str] = frozenset()
+    wallets: tuple[WebWallet, ...] = ()
+    names: tuple[NameLookup, ...] = ()
+    server: Server = Server()
+    lifetimes: Lifetimes = Lifetimes()
+
+    @property
+    def host(self) -> str:
+        """The issuer's host and port, as people see it."""
+        return urlsplit(self.issuer).netloc
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach the bridge by https; decides the cookies' prefix."""
+        return self.issuer.startswith("https://")
+
+    @model_validator(mode="after")
+    def _check_database(self) -> Self:
+        if not re.match(r"(sqlite|postgresql\+psycopg):///?", self.database):
+            raise ValueError("database must be sqlite:///FILE or postgresql+psycopg://...")
+        return self
+
+    def seal(self) -> Seal:
+        """Read the key file.
+
+        Raises:
+            ConfigError: ``key_missing``, ``key_readable`` (others may read it), ``key_malformed``.
+        """
+        try:
+            mode = self.key_file.stat().st_mode
+            text = self.key_file.read_text().strip()
+        except OSError as error:
+            raise ConfigError(
+                "key_missing", f"{self.key_file}: run `oidc-bridge init` to make one"
+            ) from error
+        if mode & 0o077:
+            raise ConfigError("key_readable", f"{self.key_file}: run chmod 600 on it")
+        try:
+            return Seal(bytes.fromhex(text))
+        except ValueError as error:
+            raise ConfigError(
+                "key_malformed", f"{self.key_file}: expected 64 hex digits"
+            ) from error
+
+
+def load(path: Path) -> Settings:
+    """Return the settings in *path*, overridden by the environment.
+
+    Raises:
+        ConfigError: ``config_missing`` or ``config_invalid``, the latter naming each setting.
+    """
+    if not path.is_file():
+        raise ConfigError("config_missing", f"{path}: run `oidc-bridge init` to make one")
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return (env_settings, TomlConfigSettingsSource(settings_cls, path))
+
+    try:
+        settings = FromFile()  # type: ignore[call-arg]
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'config'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ConfigError("config_invalid", f"{path}: {faults}") from error
+    except ValueError as error:  # TOML that does not parse
+        raise ConfigError("config_invalid", f"{path}: {error}") from error
+    return _anchor(settings, path.resolve().parent)
+
+
+def _anchor(settings: Settings, folder: Path) -> Settings:
+    """Make the paths in *settings* absolute, seen from *folder*."""
+    database = settings.database
+    prefix = "sqlite:///"
+    if database.startswith(prefix) and not Path(database[len(prefix) :]).is_absolute():
+        database = prefix + str(folder / database[len(prefix) :])
+    return settings.model_copy(
+        update={"database": database, "key_file": folder / settings.key_file}
+    )

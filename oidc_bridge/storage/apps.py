@@ -1,0 +1,125 @@
+"""Clients and their secrets."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import JSON, Connection, ForeignKey, Text, delete, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.seal import digest_of
+from oidc_bridge.storage import Base, UtcTime
+
+
+class ClientRow(Base):
+    """A registered relying party."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    auth_methods: Mapped[list[str]] = mapped_column(JSON)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    required_scopes: Mapped[list[str]] = mapped_column(JSON)
+    server_name: Mapped[str | None] = mapped_column(Text)
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ClientSecretRow(Base):
+    """A client's secret, as a hash; two may be valid while one replaces the other."""
+
+    __tablename__ = "client_secrets"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+_CLIENTS = select(ClientRow.__table__).order_by(ClientRow.id)
+_SECRETS = select(ClientSecretRow.client_id, ClientSecretRow.digest).order_by(
+    ClientSecretRow.created_at.desc()
+)
+_SECRETS_AT_ONCE = 2
+
+
+def all_clients(connection: Connection) -> Sequence[Client]:
+    """Return every client with its secrets' digests, in two questions."""
+    secrets_of: dict[str, list[str]] = {}
+    for client_id, digest in connection.execute(_SECRETS):
+        secrets_of.setdefault(client_id, []).append(digest)
+    return [
+        Client(
+            id=row.id,
+            name=row.name,
+            kind=row.kind,
+            redirect_uris=tuple(row.redirect_uris),
+            secret_digests=tuple(secrets_of.get(row.id, ())),
+            auth_methods=tuple(row.auth_methods),
+            scopes=tuple(row.scopes),
+            required_scopes=tuple(row.required_scopes),
+            server_name=row.server_name,
+            backchannel_logout_uri=row.backchannel_logout_uri,
+        )
+        for row in connection.execute(_CLIENTS)
+    ]
+
+
+def get_client(connection: Connection, client_id: str) -> Client:
+    """Return one client.
+
+    Raises:
+        BridgeError: ``client_unknown``.
+    """
+    for client in all_clients(connection):
+        if client.id == client_id:
+            return client
+    raise BridgeError("client_unknown", client_id)
+
+
+def add_client(connection: Connection, client: Client, *, now: datetime) -> None:
+    """Register *client*; its secrets are added apart.
+
+    Raises:
+        BridgeError: ``client_exists``.
+    """
+    if connection.execute(select(ClientRow.id).where(ClientRow.id == client.id)).first():
+        raise BridgeError("client_exists", client.id)
+    connection.execute(
+        insert(ClientRow),
+        {
+            "id": client.id,
+            "name": client.name,
+            "kind": client.kind,
+            "redirect_uris": list(client.redirect_uris),
+            "auth_methods": list(client.auth_methods),
+            "scopes": list(client.scopes),
+            "required_scopes": list(client.required_scopes),
+            "server_name": client.server_name,
+            "backchannel_logout_uri": client.backchannel_logout_uri,
+            "created_at": now,
+        },
+    )
+
+
+def add_secret(connection: Connection, client_id: str, secret: str, *, now: datetime) -> None:
+    """Make *secret* valid; of the older ones only the latest stays, so that two are valid."""
+    client = get_client(connection, client_id)
+    for outdated in client.secret_digests[_SECRETS_AT_ONCE - 1 :]:
+        connection.execute(delete(ClientSecretRow).where(ClientSecretRow.digest == outdated))
+    connection.execute(
+        insert(ClientSecretRow),
+        {"client_id": client_id, "digest": digest_of(secret), "created_at": now},
+    )
+
+
+def remove_client(connection: Connection, client_id: str) -> None:
+    """Forget a client with all that people gave it.
+
+    Its register of localparts goes too: people would get new subjects if it came back.
+    """
+    get_client(connection, client_id)
+    connection.execute(delete(ClientRow).where(ClientRow.id == client_id))

@@ -1,0 +1,333 @@
+"""Authorizations: one person's answer to one request, and everything that comes from it.
+
+One row is one code and the right to the tokens that it becomes. Revoking the row is one write
+that ends the code and every token at once, because each is checked against it when it is used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    ForeignKey,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.oidc.scopes import Person
+from oidc_bridge.seal import digest_of
+from oidc_bridge.storage import Base, UtcTime
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow, SessionRow
+from oidc_bridge.storage.personas import PersonaRow
+
+
+class AuthorizationRow(Base):
+    """What one consent gave to one client: bound to client, redirect URI, PKCE, persona, scopes."""
+
+    __tablename__ = "authorizations"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
+    identity_id: Mapped[str] = mapped_column(ForeignKey("identities.id"))
+    session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), index=True)
+    persona_id: Mapped[str] = mapped_column(ForeignKey("personas.id"))
+    app: Mapped[str] = mapped_column(Text)
+    sid: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    nonce: Mapped[str | None] = mapped_column(Text)
+    redirect_uri: Mapped[str] = mapped_column(Text)
+    code_challenge: Mapped[str] = mapped_column(Text)
+    code_digest: Mapped[str] = mapped_column(Text, unique=True)
+    code_expires_at: Mapped[datetime] = mapped_column(UtcTime)
+    code_spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    authenticated_at: Mapped[datetime] = mapped_column(UtcTime)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class AccessTokenRow(Base):
+    """An opaque access token, as a hash."""
+
+    __tablename__ = "access_tokens"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    authorization_id: Mapped[str] = mapped_column(
+        ForeignKey("authorizations.id", ondelete="CASCADE"), index=True
+    )
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+
+
+class RefreshTokenRow(Base):
+    """A refresh token, as a hash; all that descend from one authorization are a family."""
+
+    __tablename__ = "refresh_tokens"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    authorization_id: Mapped[str] = mapped_column(
+        ForeignKey("authorizations.id", ondelete="CASCADE"), index=True
+    )
+    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """A live authorization and the person it is about, as they are known today.
+
+    Attributes:
+        scopes: what it may still give (for an access token: what that token may).
+        expires_at: of the code or token by which it was found.
+    """
+
+    id: str
+    client_id: str
+    account_id: str
+    app: str
+    sid: str
+    scopes: tuple[str, ...]
+    nonce: str | None
+    redirect_uri: str
+    code_challenge: str
+    authenticated_at: datetime
+    expires_at: datetime
+    person: Person
+
+
+_A, _P, _I = AuthorizationRow, PersonaRow, IdentityRow
+_PERSON = (_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email)
+_FACTS = (
+    _A.id,
+    _A.client_id,
+    _A.account_id,
+    _A.app,
+    _A.sid,
+    _A.scopes,
+    _A.nonce,
+    _A.redirect_uri,
+    _A.code_challenge,
+    _A.authenticated_at,
+    _A.code_expires_at,
+    *_PERSON,
+)
+
+
+def _live(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """Authorizations that nobody revoked, of people whom nobody blocked."""
+    return (
+        select(*columns)
+        .select_from(_A)
+        .join(_P, _P.id == _A.persona_id)
+        .join(_I, _I.id == _A.identity_id)
+        .join(AccountRow, AccountRow.id == _A.account_id)
+        .where(_A.revoked_at.is_(None), AccountRow.blocked_at.is_(None))
+    )
+
+
+_SPEND_CODE = (
+    update(_A)
+    .where(
+        _A.code_digest == bindparam("digest"),
+        _A.client_id == bindparam("client"),
+        _A.code_spent_at.is_(None),
+    )
+    .values(code_spent_at=bindparam("now"))
+    .returning(_A.id)
+)
+_OF_SPENT_CODE = (
+    _live(*_FACTS)
+    .join(SessionRow, SessionRow.id == _A.session_id)
+    .where(_A.id == bindparam("id"), SessionRow.ended_at.is_(None))
+)
+_REVOKE_BY_CODE = (
+    update(_A)
+    .where(
+        _A.code_digest == bindparam("digest"),
+        _A.client_id == bindparam("client"),
+        _A.revoked_at.is_(None),
+    )
+    .values(revoked_at=bindparam("now"))
+    .returning(_A.account_id)
+)
+_SPEND_REFRESH = (
+    update(RefreshTokenRow)
+    .where(RefreshTokenRow.digest == bindparam("token"), RefreshTokenRow.spent_at.is_(None))
+    .values(spent_at=bindparam("now"))
+    .returning(RefreshTokenRow.authorization_id, RefreshTokenRow.expires_at)
+)
+_OF_REFRESH = _live(*_FACTS).where(_A.id == bindparam("id"))
+_REFRESH_OWNER = (
+    select(_A.id, _A.client_id, RefreshTokenRow.spent_at)
+    .join(RefreshTokenRow, RefreshTokenRow.authorization_id == _A.id)
+    .where(RefreshTokenRow.digest == bindparam("digest"))
+)
+_REVOKE = (
+    update(_A)
+    .where(_A.id.in_(bindparam("ids", expanding=True)), _A.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
+_OF_ACCESS_TOKEN = (
+    _live(*_FACTS, AccessTokenRow.scopes.label("token_scopes"), AccessTokenRow.expires_at)
+    .join(AccessTokenRow, AccessTokenRow.authorization_id == _A.id)
+    .where(
+        AccessTokenRow.digest == bindparam("digest"),
+        AccessTokenRow.expires_at > bindparam("now", type_=UtcTime),
+    )
+)
+_OFFLINE = '%"offline_access"%'
+_REVOKE_OF_SESSIONS = (
+    update(_A)
+    .where(
+        _A.session_id.in_(bindparam("ids", expanding=True)),
+        _A.revoked_at.is_(None),
+        cast(_A.scopes, Text).not_like(_OFFLINE),
+    )
+    .values(revoked_at=bindparam("now"))
+)
+_LAST_USED = (
+    select(_A.client_id, _A.app, func.max(_A.created_at))
+    .where(_A.account_id == bindparam("account_id"))
+    .group_by(_A.client_id, _A.app)
+)
+
+
+def add_authorization(connection: Connection, values: dict[str, Any]) -> None:
+    """Insert an authorization with its code (see `web.steps.issue` for what it holds)."""
+    connection.execute(insert(_A), values)
+
+
+def spend_code(
+    connection: Connection, code: str, *, client_id: str, now: datetime
+) -> Authorization | None:
+    """Take a code; None if it is not this client's, was taken before, or nothing hangs on it now.
+
+    One statement takes it, so of many takers at once exactly one gets it. Another client's try
+    does not use it up.
+    """
+    taken = connection.execute(
+        _SPEND_CODE, {"digest": digest_of(code), "client": client_id, "now": now}
+    ).first()
+    if taken is None:
+        return None
+    row = connection.execute(_OF_SPENT_CODE, {"id": taken.id}).first()
+    return None if row is None else _to_authorization(row, row.scopes, row.code_expires_at)
+
+
+def revoke_by_code(
+    connection: Connection, code: str, *, client_id: str, now: datetime
+) -> str | None:
+    """End all that a code has given (RFC 6749 4.1.2: it was used twice). Returns the account."""
+    row = connection.execute(
+        _REVOKE_BY_CODE, {"digest": digest_of(code), "client": client_id, "now": now}
+    ).first()
+    return None if row is None else row.account_id
+
+
+def spend_refresh_token(
+    connection: Connection, token: str, *, client_id: str, now: datetime
+) -> Authorization | None:
+    """Take a refresh token; None if it is not this client's live one.
+
+    One that was taken before tells that it was stolen, by whichever side: the family ends
+    (RFC 9700 section 4.14.2).
+    """
+    known = connection.execute(_REFRESH_OWNER, {"digest": digest_of(token)}).first()
+    if known is None or known.client_id != client_id:
+        return None
+    taken = connection.execute(_SPEND_REFRESH, {"token": digest_of(token), "now": now}).first()
+    if taken is None:
+        revoke(connection, [known.id], now=now)
+        return None
+    row = connection.execute(_OF_REFRESH, {"id": known.id}).first()
+    return None if row is None else _to_authorization(row, row.scopes, taken.expires_at)
+
+
+def add_tokens(
+    connection: Connection,
+    authorization_id: str,
+    *,
+    access_token: str,
+    scopes: Sequence[str],
+    expires_at: datetime,
+    refresh_token: str | None,
+    refresh_expires_at: datetime,
+) -> None:
+    """Keep the hashes of what the client is about to get."""
+    connection.execute(
+        insert(AccessTokenRow),
+        {
+            "digest": digest_of(access_token),
+            "authorization_id": authorization_id,
+            "scopes": list(scopes),
+            "expires_at": expires_at,
+        },
+    )
+    if refresh_token is not None:
+        connection.execute(
+            insert(RefreshTokenRow),
+            {
+                "digest": digest_of(refresh_token),
+                "authorization_id": authorization_id,
+                "expires_at": refresh_expires_at,
+            },
+        )
+
+
+def find_by_access_token(
+    connection: Connection, token: str, *, now: datetime
+) -> Authorization | None:
+    """Return the authorization behind a live access token."""
+    row = connection.execute(_OF_ACCESS_TOKEN, {"digest": digest_of(token), "now": now}).first()
+    return None if row is None else _to_authorization(row, row.token_scopes, row.expires_at)
+
+
+def revoke(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
+    """End these authorizations, their codes and all their tokens."""
+    connection.execute(_REVOKE, {"ids": ids, "now": now})
+
+
+def revoke_of_sessions(
+    connection: Connection, session_ids: Sequence[str], *, now: datetime
+) -> None:
+    """End what these sessions gave, but for what was given to last beyond them.
+
+    OIDC Core section 11: ``offline_access`` is access while nobody is signed in.
+    """
+    connection.execute(_REVOKE_OF_SESSIONS, {"ids": session_ids, "now": now})
+
+
+def last_used(connection: Connection, account_id: str) -> dict[tuple[str, str], datetime]:
+    """Return, by client id and app key, when an account was last signed in there."""
+    rows = connection.execute(_LAST_USED, {"account_id": account_id})
+    return {(client_id, app): at for client_id, app, at in rows}
+
+
+def _to_authorization(
+    row: Row[*tuple[Any, ...]], scopes: Sequence[str], expires_at: datetime
+) -> Authorization:
+    return Authorization(
+        id=row.id,
+        client_id=row.client_id,
+        account_id=row.account_id,
+        app=row.app,
+        sid=row.sid,
+        scopes=tuple(scopes),
+        nonce=row.nonce,
+        redirect_uri=row.redirect_uri,
+        code_challenge=row.code_challenge,
+        authenticated_at=row.authenticated_at,
+        expires_at=expires_at,
+        person=Person(row.sub, row.localpart, row.display_name, row.picture, row.email),
+    )

@@ -1,0 +1,210 @@
+"""Consents: who said yes to what. A removed one stays, as a record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Text,
+    bindparam,
+    insert,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.apps.consent import TEXT_VERSION, Consent, Question
+from oidc_bridge.storage import Base, UtcTime, new_id
+from oidc_bridge.storage.authorizations import AuthorizationRow
+
+
+class ConsentRow(Base):
+    """One yes. At most one per account, client and app is not removed."""
+
+    __tablename__ = "consents"
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    app: Mapped[str] = mapped_column(Text)
+    app_title: Mapped[str] = mapped_column(Text)
+    client_name: Mapped[str] = mapped_column(Text)
+    localpart: Mapped[str] = mapped_column(Text)
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    claims: Mapped[list[str]] = mapped_column(JSON)
+    granted: Mapped[list[str]] = mapped_column(JSON)
+    text_version: Mapped[int] = mapped_column(Integer)
+    given_at: Mapped[datetime] = mapped_column(UtcTime)
+    remembered_until: Mapped[datetime | None] = mapped_column(UtcTime)
+    removed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    __table_args__ = (
+        Index(
+            "uq_consents_current",
+            "account_id",
+            "client_id",
+            "app",
+            unique=True,
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AppConsent:
+    """A consent and the app it was given to, for the account page."""
+
+    consent: Consent
+    client_id: str
+    app: str
+    app_title: str
+
+
+_CURRENT = select(ConsentRow.__table__).where(
+    ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
+)
+_ONE = _CURRENT.where(
+    ConsentRow.client_id == bindparam("client_id"), ConsentRow.app == bindparam("app")
+)
+_BY_ID = _CURRENT.where(ConsentRow.id == bindparam("id"))
+_LIST = _CURRENT.order_by(ConsentRow.given_at.desc())
+_REMOVE = (
+    update(ConsentRow)
+    .where(
+        ConsentRow.account_id == bindparam("of_account"),
+        ConsentRow.client_id == bindparam("of_client"),
+        ConsentRow.app == bindparam("of_app"),
+        ConsentRow.removed_at.is_(None),
+    )
+    .values(removed_at=bindparam("now"))
+)
+_APPS_OF_SESSIONS = (
+    select(AuthorizationRow.session_id, ConsentRow.app_title)
+    .join(
+        ConsentRow,
+        (ConsentRow.account_id == AuthorizationRow.account_id)
+        & (ConsentRow.client_id == AuthorizationRow.client_id)
+        & (ConsentRow.app == AuthorizationRow.app)
+        & ConsentRow.removed_at.is_(None),
+    )
+    .where(
+        AuthorizationRow.session_id.in_(bindparam("ids", expanding=True)),
+        AuthorizationRow.code_spent_at.is_not(None),
+    )
+    .distinct()
+)
+_AUTHORIZATIONS = select(AuthorizationRow.id).where(
+    AuthorizationRow.account_id == bindparam("account_id"),
+    AuthorizationRow.client_id == bindparam("client_id"),
+    AuthorizationRow.app == bindparam("app"),
+    AuthorizationRow.revoked_at.is_(None),
+)
+
+
+def find_consent(
+    connection: Connection, account_id: str, client_id: str, app: str
+) -> Consent | None:
+    """Return an account's consent to one app, if it stands."""
+    row = connection.execute(
+        _ONE, {"account_id": account_id, "client_id": client_id, "app": app}
+    ).first()
+    return None if row is None else _to_consent(row)
+
+
+def consents_of(connection: Connection, account_id: str) -> Sequence[AppConsent]:
+    """Return every app that an account has said yes to, latest first."""
+    rows = connection.execute(_LIST, {"account_id": account_id})
+    return [AppConsent(_to_consent(r), r.client_id, r.app, r.app_title) for r in rows]
+
+
+def find_app_consent(connection: Connection, account_id: str, consent_id: str) -> AppConsent | None:
+    """Return a consent by its number; another account's is as unknown as none."""
+    row = connection.execute(_BY_ID, {"account_id": account_id, "id": consent_id}).first()
+    if row is None:
+        return None
+    return AppConsent(_to_consent(row), row.client_id, row.app, row.app_title)
+
+
+def apps_of_sessions(
+    connection: Connection, session_ids: Sequence[str]
+) -> Sequence[tuple[str, str]]:
+    """Return (session id, title) of the apps that these sessions signed in to."""
+    rows = connection.execute(_APPS_OF_SESSIONS, {"ids": session_ids})
+    return [(session_id, title) for session_id, title in rows]
+
+
+def remember_consent(
+    connection: Connection,
+    account_id: str,
+    client_id: str,
+    app: str,
+    *,
+    app_title: str,
+    question: Question,
+    granted: Sequence[str],
+    remembered_until: datetime | None,
+    now: datetime,
+) -> None:
+    """Keep a yes; it takes the place of an earlier one, which stays as a record."""
+    _remove(connection, account_id, client_id, app, now=now)
+    connection.execute(
+        insert(ConsentRow),
+        {
+            "id": new_id(),
+            "account_id": account_id,
+            "client_id": client_id,
+            "app": app,
+            "app_title": app_title,
+            "client_name": question.client_name,
+            "localpart": question.localpart,
+            "scopes": list(question.scopes),
+            "claims": list(question.claims),
+            "granted": list(granted),
+            "text_version": TEXT_VERSION,
+            "given_at": now,
+            "remembered_until": remembered_until,
+        },
+    )
+
+
+def remove_consent(
+    connection: Connection, account_id: str, app_consent: AppConsent, *, now: datetime
+) -> Sequence[str]:
+    """Take a consent back; return the authorizations that live on it, for the caller to end."""
+    client_id, app = app_consent.client_id, app_consent.app
+    _remove(connection, account_id, client_id, app, now=now)
+    return list(
+        connection.execute(
+            _AUTHORIZATIONS, {"account_id": account_id, "client_id": client_id, "app": app}
+        ).scalars()
+    )
+
+
+def _remove(
+    connection: Connection, account_id: str, client_id: str, app: str, *, now: datetime
+) -> None:
+    connection.execute(
+        _REMOVE,
+        {"of_account": account_id, "of_client": client_id, "of_app": app, "now": now},
+    )
+
+
+def _to_consent(row: Row[*tuple[Any, ...]]) -> Consent:
+    question = Question(tuple(row.scopes), tuple(row.claims), row.client_name, row.localpart)
+    return Consent(
+        id=row.id,
+        question=question,
+        granted=tuple(row.granted),
+        text_version=row.text_version,
+        given_at=row.given_at,
+        remembered_until=row.remembered_until,
+    )

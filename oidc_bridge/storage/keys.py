@@ -1,0 +1,102 @@
+"""Signing keys at rest: the private half is sealed."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, LargeBinary, Text, delete, insert, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.oidc.keys import SigningKey, active, from_pem, make_key, to_pem
+from oidc_bridge.seal import Seal
+from oidc_bridge.storage import Base, UtcTime
+
+_SEALED = "signing-key"
+
+
+class SigningKeyRow(Base):
+    """A key that signs ID tokens."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(Text, primary_key=True)
+    private_key: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+_KEYS = select(SigningKeyRow.__table__).order_by(SigningKeyRow.created_at.desc())
+_VERSION = select(SigningKeyRow.kid, SigningKeyRow.state).order_by(SigningKeyRow.kid)
+
+
+def keys_version(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Return something small that changes when the keys do."""
+    return tuple((kid, state) for kid, state in connection.execute(_VERSION))
+
+
+def all_keys(connection: Connection, seal: Seal) -> Sequence[SigningKey]:
+    """Return every key that is still published, youngest first."""
+    return [
+        SigningKey(
+            kid=row.kid,
+            key=from_pem(seal.open(row.private_key, purpose=_SEALED)),
+            state=row.state,
+            created_at=row.created_at,
+            retired_at=row.retired_at,
+        )
+        for row in connection.execute(_KEYS)
+    ]
+
+
+def add_key(connection: Connection, signing_key: SigningKey, seal: Seal) -> None:
+    """Keep a key."""
+    connection.execute(
+        insert(SigningKeyRow),
+        {
+            "kid": signing_key.kid,
+            "private_key": seal.close(to_pem(signing_key), purpose=_SEALED),
+            "state": signing_key.state,
+            "created_at": signing_key.created_at,
+        },
+    )
+
+
+def make_first_keys(connection: Connection, seal: Seal, *, bits: int, now: datetime) -> None:
+    """Make the key that signs and the one after it, if there is none."""
+    if not keys_version(connection):
+        add_key(connection, make_key(bits=bits, state="active", now=now), seal)
+        add_key(connection, make_key(bits=bits, state="next", now=now), seal)
+
+
+def rotate_keys(connection: Connection, seal: Seal, *, bits: int, now: datetime) -> str:
+    """Retire the active key, use the next one, make the one after; return the new active kid.
+
+    Raises:
+        ConfigError: ``keys_missing``.
+    """
+    keys = all_keys(connection, seal)
+    upcoming = next((known for known in keys if known.state == "next"), None)
+    if upcoming is None:
+        upcoming = make_key(bits=bits, state="next", now=now)
+        add_key(connection, upcoming, seal)
+    _set_state(connection, active(keys).kid, "retired", retired_at=now)
+    _set_state(connection, upcoming.kid, "active")
+    add_key(connection, make_key(bits=bits, state="next", now=now), seal)
+    return upcoming.kid
+
+
+def forget_keys(connection: Connection, *, now: datetime, token_life: timedelta) -> int:
+    """Delete retired keys whose last token has died; return how many."""
+    return connection.execute(
+        delete(SigningKeyRow).where(SigningKeyRow.retired_at < now - token_life)
+    ).rowcount
+
+
+def _set_state(
+    connection: Connection, kid: str, state: str, *, retired_at: datetime | None = None
+) -> None:
+    connection.execute(
+        update(SigningKeyRow)
+        .where(SigningKeyRow.kid == kid)
+        .values(state=state, retired_at=retired_at)
+    )

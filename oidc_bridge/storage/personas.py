@@ -1,0 +1,94 @@
+"""Personas: as whom a client knows an account. Also the register of Matrix localparts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, ForeignKey, Text, UniqueConstraint, bindparam, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.storage import Base, UtcTime, new_id
+
+MAIN = ""
+
+
+class PersonaRow(Base):
+    """One account at one client: its own random ``sub`` and its own localpart, for ever.
+
+    ``app`` is empty for the main persona, else the key of the one app that sees this one.
+    """
+
+    __tablename__ = "personas"
+    __table_args__ = (
+        UniqueConstraint("client_id", "localpart"),
+        UniqueConstraint("account_id", "client_id", "app"),
+    )
+
+    id: Mapped[str] = mapped_column(Text, primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
+    app: Mapped[str] = mapped_column(Text)
+    sub: Mapped[str] = mapped_column(Text, unique=True)
+    localpart: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """As whom a client knows an account; ``id`` is None while it is only what it would be."""
+
+    id: str | None
+    sub: str
+    localpart: str
+
+
+_PERSONA = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
+    PersonaRow.account_id == bindparam("account_id"),
+    PersonaRow.client_id == bindparam("client_id"),
+    PersonaRow.app == bindparam("app"),
+)
+_TAKEN = select(PersonaRow.localpart).where(
+    PersonaRow.client_id == bindparam("client_id"),
+    PersonaRow.localpart.in_(bindparam("wanted", expanding=True)),
+)
+
+
+def find_persona(connection: Connection, account_id: str, client_id: str) -> Persona | None:
+    """Return the main persona of an account at a client, if it signed in there before."""
+    row = connection.execute(
+        _PERSONA, {"account_id": account_id, "client_id": client_id, "app": MAIN}
+    ).first()
+    return None if row is None else Persona(row.id, row.sub, row.localpart)
+
+
+def free_localpart(connection: Connection, client_id: str, wanted: Sequence[str]) -> str:
+    """Return the first of *wanted* that nobody has at this client.
+
+    Raises:
+        LookupError: all are taken; `matrix.localpart.candidates` ends in one that cannot be.
+    """
+    taken = set(connection.execute(_TAKEN, {"client_id": client_id, "wanted": wanted}).scalars())
+    for localpart in wanted:
+        if localpart not in taken:
+            return localpart
+    raise LookupError(f"every localpart in {wanted} is taken at {client_id}")
+
+
+def add_persona(
+    connection: Connection, account_id: str, client_id: str, *, localpart: str, now: datetime
+) -> Persona:
+    """Register the main persona; IntegrityError if the localpart was taken meanwhile."""
+    persona_id, sub = new_id(), new_id()
+    connection.execute(
+        insert(PersonaRow),
+        {
+            "id": persona_id,
+            "account_id": account_id,
+            "client_id": client_id,
+            "app": MAIN,
+            "sub": sub,
+            "localpart": localpart,
+            "created_at": now,
+        },
+    )
+    return Persona(persona_id, sub, localpart)

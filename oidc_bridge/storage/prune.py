@@ -1,0 +1,43 @@
+"""Tidying: deletes what has expired, in small batches, so that nobody waits for a lock."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Table, delete, select
+
+from oidc_bridge.storage import write
+from oidc_bridge.storage.authorizations import AccessTokenRow, RefreshTokenRow
+from oidc_bridge.storage.keys import forget_keys
+from oidc_bridge.storage.requests import ChallengeRow, RequestRow
+
+_BATCH = 500
+
+
+def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, int]]:
+    """Delete what is over; yield (what, how many).
+
+    Kept: sessions and authorizations, since devices at a homeserver hang on their ``sid`` for
+    longer than any token lives; consents, personas and events, which are records.
+    """
+    tables: tuple[tuple[str, Any], ...] = (
+        ("authorization requests", RequestRow),
+        ("challenges", ChallengeRow),
+        ("access tokens", AccessTokenRow),
+        ("refresh tokens", RefreshTokenRow),
+    )
+    for what, row in tables:
+        yield what, _delete_expired(row.__table__, now)
+    yield "signing keys", write(lambda c: forget_keys(c, now=now, token_life=token_life))
+
+
+def _delete_expired(table: Table, now: datetime) -> int:
+    key = table.primary_key.columns[0]
+    batch = select(key).where(table.c.expires_at < now).limit(_BATCH).scalar_subquery()
+    statement = delete(table).where(key.in_(batch))
+    total = 0
+    while True:
+        count = write(lambda connection: connection.execute(statement).rowcount)
+        total += count
+        if count < _BATCH:
+            return total
