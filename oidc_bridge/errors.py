@@ -138,6 +138,11 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "The answer was larger than any wallet sends.",
         _RETRY,
     ),
+    "signed_out": Explanation(
+        "You are not signed in",
+        "For this you must be signed in, and your sign-in has ended.",
+        "Sign in on your account page, then try again.",
+    ),
     "account_blocked": Explanation(
         "This account is blocked",
         "The people who run this server have blocked this account.",
@@ -159,6 +164,11 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "It belongs to no sign-in that this browser has open. If somebody sent you the link that"
         " led here, close this page.",
         _AGAIN,
+    ),
+    "challenge_over": Explanation(
+        "This question to your wallet is closed",
+        "It was answered already, or it waited for too long. Your sign-in is still open.",
+        "Try again: a fresh question is put to your wallet.",
     ),
     "malformed": Explanation(
         "We could not read the wallet's answer",

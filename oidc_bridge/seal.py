@@ -1,4 +1,4 @@
-"""Secrets at rest: one key of the operator's, a purpose for each use."""
+"""Secrets at rest: wrapped with the operator's key, or kept as a hash if only ever compared."""
 
 import hashlib
 import hmac
@@ -11,6 +11,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from oidc_bridge.errors import ConfigError
 
 _NONCE_BYTES = 12
+
+
+def new_secret() -> str:
+    """Return 256 random bits as 43 characters of ``A-Za-z0-9_-``."""
+    return secrets.token_urlsafe(32)
+
+
+def digest_of(secret: str) -> str:
+    """Return what is kept of a random secret that is only ever compared: its SHA-256, hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""What comes next in a sign-in: one pure function.
+
+Every step of a sign-in returns here, so no order of clicks, reloads or back buttons can skip a
+question: what has been answered is read from what is true now, not from where the person was.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from oidc_bridge.apps.consent import Consent, Question, reasons_to_ask, still_granted
+from oidc_bridge.errors import SentError
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """The person must prove who they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskConsent:
+    """The person must say yes or no; ``reasons`` tell what is new since the last yes."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The client gets an error."""
+
+    error: SentError
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Nothing is left to ask: the client gets a code for these scopes."""
+
+    scopes: tuple[str, ...]
+
+
+Step = SignIn | AskConsent | Refuse | Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is true now of one authorization request.
+
+    Attributes:
+        authenticated_at: when the person in this browser last proved themselves; None if nobody
+            is signed in.
+        proof_after: the proof must be younger than this; None if any will do.
+        question: what consent would be asked for; None while nobody is signed in.
+        consent: the earlier yes to this app, if it stands.
+        is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
+        is_known: the client already knows this person.
+        ask_anyway, silent: see `AuthorizationRequest`.
+    """
+
+    authenticated_at: datetime | None
+    proof_after: datetime | None
+    question: Question | None
+    consent: Consent | None
+    is_reauthentication: bool
+    is_known: bool
+    ask_anyway: bool
+    silent: bool
+
+
+def next_step(now_is: Situation, *, now: datetime) -> Step:
+    """Return what comes next.
+
+    A re-authentication by somebody whom the homeserver knows needs no consent: the fresh proof
+    is the answer, and it is told their ID and nothing else.
+    """
+    proved = now_is.authenticated_at
+    fresh = now_is.proof_after is None or (proved is not None and proved > now_is.proof_after)
+    if proved is None or not fresh or now_is.question is None:
+        if now_is.silent:
+            return Refuse(SentError("login_required", "The person must sign in first."))
+        return SignIn()
+    if now_is.is_reauthentication and now_is.is_known and not now_is.ask_anyway:
+        return Issue(("openid",))
+    reasons = reasons_to_ask(now_is.question, now_is.consent, now=now)
+    if now_is.consent is None or reasons or now_is.ask_anyway:
+        if now_is.silent:
+            return Refuse(SentError("consent_required", "The person must be asked first."))
+        return AskConsent(reasons)
+    return Issue(still_granted(now_is.consent, now_is.question.scopes))

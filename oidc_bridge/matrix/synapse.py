@@ -1,0 +1,70 @@
+"""What Synapse must be told: the YAML for ``homeserver.yaml`` and where it listens for us."""
+
+import json
+from urllib.parse import urlsplit
+
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.client import Client
+
+# Stored with every user as "oidc-stacks": another value would orphan everybody.
+_IDP_ID = "stacks"
+
+
+def callback_uri(homeserver: str) -> str:
+    """Return the redirect URI of a Synapse whose ``public_baseurl`` is *homeserver*."""
+    return f"{_base(homeserver)}/_synapse/client/oidc/callback"
+
+
+def backchannel_uri(homeserver: str) -> str:
+    """Return where that Synapse takes logout tokens."""
+    return f"{_base(homeserver)}/_synapse/client/oidc/backchannel_logout"
+
+
+def server_name_of(homeserver: str) -> str:
+    """Return the host of *homeserver*: the server name where nobody said otherwise."""
+    return urlsplit(homeserver).netloc
+
+
+def snippet(client: Client, *, issuer: str, name: str, secret_line: tuple[str, str]) -> str:
+    """Return the YAML that Synapse 1.129 or newer loads as it stands.
+
+    Args:
+        secret_line: ``("client_secret", ...)`` or ``("client_secret_path", ...)``.
+
+    What each line is for stands in ``docs/synapse.md``. Strings are written as JSON, which is
+    YAML and leaves no doubt about quotes.
+    """
+    text = json.dumps
+    key, value = secret_line
+    return f"""\
+# Synapse 1.129 or newer. Printed by `oidc-bridge synapse-config {client.id}`.
+oidc_providers:
+  - idp_id: {_IDP_ID}
+    idp_name: {text(name)}
+    issuer: {text(issuer)}
+    client_id: {text(client.id)}
+    {key}: {text(value)}
+    client_auth_method: client_secret_basic
+    pkce_method: always
+    scopes: {text(list(client.scopes[:2]))}
+    user_profile_method: auto
+    backchannel_logout_enabled: true
+    # Tells us which chat app is asking. A request without it is a re-authentication.
+    passthrough_authorization_parameters: ["redirectUrl"]
+    # Never true: names are sold, and their buyers would get the sellers' accounts.
+    allow_existing_users: false
+    enable_registration: true
+    user_mapping_provider:
+      config:
+        subject_template: "{{{{ user.sub }}}}"
+        localpart_template: "{{{{ user.preferred_username }}}}"
+        display_name_template: "{{{{ user.name }}}}"
+        picture_template: "{{{{ user.picture }}}}"
+"""
+
+
+def _base(homeserver: str) -> str:
+    url = urlsplit(homeserver)
+    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
+        raise BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
+    return homeserver.rstrip("/")

@@ -1,0 +1,95 @@
+"""A registered relying party, and the rules its registration must keep."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from oidc_bridge.errors import BridgeError
+
+Kind = Literal["homeserver", "web"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+# RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
+_RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A relying party, e.g. a Synapse.
+
+    Attributes:
+        kind: ``homeserver`` if chat apps sign in through it and it passes on where they live
+            (``redirectUrl``); ``web`` if it is itself the app.
+        secret_digests: SHA-256 (hex) of each secret that is valid now, for rotation.
+        auth_methods: how it may authenticate at the token endpoint.
+        scopes: all it may ask for; ``required_scopes``: what people cannot untick.
+        server_name: the right half of Matrix IDs at a homeserver, if known.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    redirect_uris: tuple[str, ...]
+    secret_digests: tuple[str, ...]
+    auth_methods: tuple[AuthMethod, ...]
+    scopes: tuple[str, ...]
+    required_scopes: tuple[str, ...]
+    server_name: str | None = None
+    backchannel_logout_uri: str | None = None
+
+    def has_secret(self, digest: str) -> bool:
+        """Return whether *digest* is that of a valid secret, in time independent of which."""
+        return sum(compare_digest(known, digest) for known in self.secret_digests) > 0
+
+
+def check_redirect_uri(uri: str) -> str:
+    """Return *uri* if it may be registered.
+
+    Absolute https (http on loopback only), ASCII, no fragment, no user info, and none of the
+    parameters that we append ourselves. Matching is by exact string, so nothing is normalised.
+
+    Raises:
+        BridgeError: ``invalid_redirect_uri`` (RFC 7591 section 3.2.2).
+    """
+
+    def refuse(why: str) -> BridgeError:
+        return BridgeError("invalid_redirect_uri", f"{uri!r}: {why}")
+
+    if not uri.isascii() or any(c.isspace() or not c.isprintable() or c == "\\" for c in uri):
+        raise refuse("only printable ASCII without spaces or backslashes")
+    try:
+        url = urlsplit(uri)
+        _ = url.port
+    except ValueError as error:
+        raise refuse("not an address") from error
+    if not url.hostname or not _is_web(url.scheme, url.hostname):
+        raise refuse("must be https, or http on localhost")
+    if "#" in uri or "@" in url.netloc:
+        raise refuse("no fragment, no user name")
+    if _RESERVED & {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}:
+        raise refuse(f"its query must not hold any of {', '.join(sorted(_RESERVED))}")
+    return uri
+
+
+def check_backchannel_uri(uri: str) -> str:
+    """Return *uri* if logout tokens may be posted there (Back-Channel Logout 1.0 section 2.2).
+
+    Raises:
+        BridgeError: ``invalid_client_metadata``.
+    """
+    url = urlsplit(uri)
+    if url.scheme not in ("https", "http") or not url.hostname or "#" in uri or "@" in url.netloc:
+        raise BridgeError("invalid_client_metadata", f"{uri!r}: not a web address")
+    return uri
+
+
+def _is_web(scheme: str, host: str) -> bool:
+    return scheme == "https" or (scheme == "http" and host in _LOOPBACK)
+
+
+def redirect_uri_matches(uri: str, registered: Sequence[str]) -> bool:
+    """Return whether *uri* is one of *registered*, character for character (RFC 9700 2.1)."""
+    return uri in registered

@@ -1,0 +1,49 @@
+"""What we say of ourselves: the discovery document (OIDC Discovery section 3, RFC 8414).
+
+It says only what is true; ``tests/oidc/test_metadata.py`` holds each value against behaviour.
+"""
+
+from typing import Any
+
+from authlib.oidc.discovery import OpenIDProviderMetadata
+
+from oidc_bridge.oidc.keys import ALGORITHM
+from oidc_bridge.oidc.scopes import SCOPES
+
+
+def discovery(issuer: str) -> dict[str, Any]:
+    """Return the discovery document, checked by Authlib's rules for one."""
+    document = {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "jwks_uri": f"{issuer}/jwks",
+        "scopes_supported": list(SCOPES),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "token_endpoint_auth_methods_supported": [
+            "client_secret_basic",
+            "client_secret_post",
+            "none",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_supported": [
+            *("sub", "iss", "aud", "iat", "exp", "auth_time", "nonce", "sid", "at_hash"),
+            *(claim for scope in SCOPES.values() for claim in scope.claims),
+        ],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "account_management_uri": f"{issuer}/account",
+    }
+    if issuer.startswith("https://"):  # Authlib knows no loopback
+        OpenIDProviderMetadata(document).validate()
+    return document

@@ -1,0 +1,202 @@
+"""A token request, checked: who asks, and whether what they hold fits.
+
+Sources: RFC 6749 sections 2.3.1, 3.2, 4.1.3, 5.2 and 6; RFC 7636 section 4.6; RFC 6750 section 2.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from urllib.parse import unquote_plus
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from oidc_bridge.errors import SentError
+from oidc_bridge.oidc.client import AuthMethod, Client
+from oidc_bridge.seal import digest_of
+
+_MAX_VALUE = 4096
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How a client introduced itself; not yet believed."""
+
+    client_id: str
+    secret: str | None
+    method: AuthMethod
+
+
+@dataclass(frozen=True, slots=True)
+class CodeRequest:
+    """``grant_type=authorization_code``."""
+
+    code: str
+    redirect_uri: str
+    code_verifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """``grant_type=refresh_token``; ``scopes`` None asks for all that was granted."""
+
+    refresh_token: str
+    scopes: tuple[str, ...] | None
+
+
+def read_form(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Return the form's fields, the empty ones left out.
+
+    Raises:
+        SentError: ``invalid_request`` if one is repeated (RFC 6749 section 3.2) or monstrous.
+    """
+    form: dict[str, str] = {}
+    for name, value in pairs:
+        if not value:
+            continue
+        if name in form or len(value) > _MAX_VALUE or "\0" in value:
+            raise SentError("invalid_request", "A parameter is repeated or not acceptable.")
+        form[name] = value
+    return form
+
+
+def read_credentials(form: Mapping[str, str], authorization: str | None) -> Credentials:
+    """Return who claims to ask.
+
+    Raises:
+        SentError: ``invalid_client`` (401), ``invalid_request`` if two ways are used at once.
+    """
+    if authorization is None:
+        client_id = form.get("client_id", "")
+        if not client_id:
+            raise SentError("invalid_client", "No client authentication was sent.", status=401)
+        secret = form.get("client_secret")
+        return Credentials(client_id, secret, "client_secret_post" if secret else "none")
+    if "client_secret" in form:
+        raise SentError("invalid_request", "The client authenticates in two ways at once.")
+    client_id, secret = _read_basic(authorization)
+    if form.get("client_id", client_id) != client_id:
+        raise SentError("invalid_request", "client_id differs from the client that authenticates.")
+    return Credentials(client_id, secret, "client_secret_basic")
+
+
+def authenticate(credentials: Credentials, client: Client | None) -> Client:
+    """Return *client* if it is who it says.
+
+    Raises:
+        SentError: ``invalid_client`` (401), the same words whatever was wrong.
+    """
+    refusal = SentError("invalid_client", "Client authentication failed.", status=401)
+    if client is None or credentials.method not in client.auth_methods:
+        raise refusal
+    if credentials.method == "none":
+        return client
+    if credentials.secret is None or not client.has_secret(digest_of(credentials.secret)):
+        raise refusal
+    return client
+
+
+def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
+    """Return what is asked for.
+
+    Raises:
+        SentError: ``invalid_request``, ``unsupported_grant_type``.
+    """
+    match form.get("grant_type"):
+        case "authorization_code":
+            return CodeRequest(
+                code=_need(form, "code"),
+                redirect_uri=_need(form, "redirect_uri"),
+                code_verifier=_need(form, "code_verifier"),
+            )
+        case "refresh_token":
+            scope = form.get("scope")
+            return RefreshRequest(
+                refresh_token=_need(form, "refresh_token"),
+                scopes=tuple(dict.fromkeys(scope.split())) if scope else None,
+            )
+        case None:
+            raise SentError("invalid_request", "grant_type is missing.")
+        case _:
+            raise SentError("unsupported_grant_type", "This grant type is not offered here.")
+
+
+def check_code(
+    request: CodeRequest,
+    *,
+    redirect_uri: str,
+    code_challenge: str,
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Return if the request fits what the code was bound to.
+
+    Raises:
+        SentError: ``invalid_grant``.
+    """
+    if now >= expires_at:
+        raise SentError("invalid_grant", "The code has expired.")
+    if not compare_digest(request.redirect_uri.encode(), redirect_uri.encode()):
+        raise SentError("invalid_grant", "redirect_uri is not the one the code was made for.")
+    if not _VERIFIER.fullmatch(request.code_verifier):
+        raise SentError("invalid_grant", "code_verifier is not 43 to 128 unreserved characters.")
+    # RFC 7636 4.6: compare in constant time; the challenge is public, the habit is not.
+    fitting: str = create_s256_code_challenge(request.code_verifier)  # type: ignore[no-untyped-call]
+    if not compare_digest(fitting, code_challenge):
+        raise SentError("invalid_grant", "code_verifier does not fit the code_challenge.")
+
+
+def narrow(granted: tuple[str, ...], asked: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the scopes of a refreshed token (RFC 6749 section 6: never more than granted).
+
+    Raises:
+        SentError: ``invalid_scope``.
+    """
+    if asked is None:
+        return granted
+    if not set(asked) <= set(granted):
+        raise SentError("invalid_scope", "A scope is asked for that was never granted.")
+    return asked
+
+
+def read_bearer(authorization: str | None) -> str:
+    """Return the access token of an ``Authorization`` header (RFC 6750 section 2.1).
+
+    Raises:
+        SentError: ``invalid_token`` (401).
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not _TOKEN68.fullmatch(token):
+        raise SentError("invalid_token", "An access token is needed.", status=401)
+    return token
+
+
+def _need(form: Mapping[str, str], name: str) -> str:
+    value = form.get(name)
+    if value is None:
+        raise SentError("invalid_request", f"{name} is missing.")
+    return value
+
+
+def _read_basic(authorization: str) -> tuple[str, str]:
+    """RFC 6749 2.3.1 form-encodes both halves, many clients do not.
+
+    Our ids and secrets are made of ``A-Za-z0-9_-`` only, so that both readings agree.
+    """
+    scheme, _, encoded = authorization.partition(" ")
+    refusal = SentError("invalid_client", "Client authentication failed.", status=401)
+    if scheme.lower() != "basic":
+        raise refusal
+    try:
+        text = b64decode(encoded, validate=True).decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise refusal from error
+    client_id, colon, secret = text.partition(":")
+    if not colon or not client_id:
+        raise refusal
+    return unquote_plus(client_id), unquote_plus(secret)

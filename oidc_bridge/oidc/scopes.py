@@ -1,0 +1,63 @@
+"""Scopes: the claims each releases, and the sentence the consent page shows for it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """All that may be told about one person to one client.
+
+    Attributes:
+        sub: The persona's random subject at this client.
+        localpart: The persona's Matrix localpart; also ``preferred_username``.
+        name: Display name, self-described. ``picture``: an https URL. ``email``: unverified.
+    """
+
+    sub: str
+    localpart: str
+    name: str | None
+    picture: str | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one scope means to a person."""
+
+    title: str
+    claims: tuple[str, ...]
+
+
+SCOPES: Mapping[str, Scope] = MappingProxyType(
+    {
+        "openid": Scope("Your ID", ("preferred_username",)),
+        "profile": Scope("Your display name and picture", ("name", "picture")),
+        "email": Scope("Your e-mail address", ("email", "email_verified")),
+        "offline_access": Scope("Stay signed in until you remove access", ()),
+    }
+)
+
+
+def claims_for(scopes: Iterable[str], person: Person) -> dict[str, str | bool]:
+    """Return ``sub`` and the claims that *scopes* release; what a person lacks is left out.
+
+    ``preferred_username`` goes with ``openid``: to a homeserver the localpart is as much the
+    person's identifier as ``sub`` is, and without it Synapse has nobody to sign in.
+    ``email_verified`` is always false: wallets do not verify addresses, and neither do we.
+    """
+    values: dict[str, str | bool | None] = {
+        "preferred_username": person.localpart,
+        "name": person.name,
+        "picture": person.picture,
+        "email": person.email,
+        "email_verified": False if person.email else None,
+    }
+    claims: dict[str, str | bool] = {"sub": person.sub}
+    for scope in scopes:
+        for claim in SCOPES[scope].claims:
+            value = values[claim]
+            if value is not None:
+                claims[claim] = value
+    return claims
