@@ -96,9 +96,7 @@ class Proof(Protocol):
         """Return what the wallet is to be shown; the same for the same challenge."""
         ...
 
-    def verify(
-        self, challenge: Challenge, answer: Mapping[str, str], *, now: datetime
-    ) -> Identity:
+    def verify(self, challenge: Challenge, answer: Mapping[str, str], *, now: datetime) -> Identity:
         """Return what *answer* proves.
 
         Raises:

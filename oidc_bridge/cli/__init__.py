@@ -1,0 +1,65 @@
+"""``oidc-bridge``: set up, run, look after."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oidc_bridge import __version__
+from oidc_bridge.cli import clients, demo, doctor, keys, setup
+from oidc_bridge.errors import BridgeError
+
+
+class _Group(click.Group):
+    """Says what went wrong in one line and exits with 1, instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            click.echo(f"{error.code}: {error.detail}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Group)
+@click.version_option(__version__, prog_name="oidc-bridge")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="OIDC_BRIDGE_CONFIG",
+    default=Path("config.toml"),
+    show_default=True,
+    help="The configuration file.",
+)
+@click.pass_context
+def cli(context: click.Context, config: Path) -> None:
+    """The bridge between wallets and Matrix.
+
+    Exit codes: 0 done, 1 could not be done (the reason is printed), 2 wrong usage.
+    """
+    context.obj = config
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
+def _add(commands: Sequence[click.Command]) -> None:
+    for command in commands:
+        cli.add_command(command)
+
+
+_add(setup.COMMANDS)
+_add(clients.COMMANDS)
+_add(keys.COMMANDS)
+_add(doctor.COMMANDS)
+_add(demo.COMMANDS)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="oidc-bridge")

@@ -1,0 +1,242 @@
+"""client add|list|show|secret|remove, and synapse-config."""
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+from sqlalchemy import Connection
+
+from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.factory import bare_app
+from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
+from oidc_bridge.oidc.client import Client, check_backchannel_uri, check_redirect_uri
+from oidc_bridge.oidc.scopes import SCOPES
+from oidc_bridge.seal import new_secret
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_client, remove_client
+from oidc_bridge.storage.ledger import record
+
+_HOMESERVER_SCOPES = ("openid", "profile")
+
+
+@click.group()
+def client() -> None:
+    """Relying parties: who may ask people to sign in here."""
+
+
+@client.command()
+@click.argument("client_id")
+@click.option("--name", help="What people read; default: the homeserver's name or the id.")
+@click.option("--homeserver", help="A Synapse's public_baseurl; fills in the addresses below.")
+@click.option("--server-name", help="Right half of its Matrix IDs; default: the homeserver's host.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="May be given repeatedly.")
+@click.option("--backchannel-logout-uri")
+@click.option("--scope", "scopes", multiple=True, help="Scopes it may ask for; default: all.")
+@click.option("--require", "required", multiple=True, help="Scopes that people cannot untick.")
+@click.option("--public", is_flag=True, help="It has no secret (PKCE alone).")
+@click.pass_context
+def add(
+    context: click.Context,
+    client_id: str,
+    name: str | None,
+    homeserver: str | None,
+    server_name: str | None,
+    redirect_uris: tuple[str, ...],
+    backchannel_logout_uri: str | None,
+    scopes: tuple[str, ...],
+    required: tuple[str, ...],
+    public: bool,
+) -> None:
+    """Register a relying party; prints its id and, once, its secret.
+
+    \b
+    Examples:
+      oidc-bridge client add synapse --homeserver https://matrix.example.org
+      oidc-bridge client add wiki --redirect-uri https://wiki.example.org/callback
+    """
+    if homeserver is not None:
+        redirect_uris = (*redirect_uris, callback_uri(homeserver))
+        backchannel_logout_uri = backchannel_logout_uri or backchannel_uri(homeserver)
+        server_name = server_name or server_name_of(homeserver)
+        scopes = scopes or _HOMESERVER_SCOPES
+    new = Client(
+        id=client_id,
+        name=name or server_name or client_id,
+        kind="homeserver" if homeserver is not None else "web",
+        redirect_uris=redirect_uris,
+        secret_digests=(),
+        auth_methods=("none",) if public else ("client_secret_basic", "client_secret_post"),
+        scopes=scopes or tuple(SCOPES),
+        required_scopes=tuple(dict.fromkeys(("openid", *required))),
+        server_name=server_name,
+        backchannel_logout_uri=backchannel_logout_uri,
+    )
+    _check(new)
+    now = datetime.now(UTC)
+    secret = new_secret()
+
+    def register(connection: Connection) -> None:
+        add_client(connection, new, now=now)
+        if not public:
+            add_secret(connection, new.id, secret, now=now)
+        record(connection, "client added", now=now, client_id=new.id)
+
+    with bare_app(settings_of(context)).app_context():
+        write(register)
+    click.echo(f"client_id:     {new.id}")
+    if not public:
+        click.echo(f"client_secret: {secret}")
+        click.echo("The secret is shown this once. For a Synapse, rather run:", err=True)
+        click.echo(f"  oidc-bridge synapse-config {new.id} --new-secret", err=True)
+
+
+@client.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """List the relying parties.
+
+    \b
+    Example:
+      oidc-bridge client list --json
+    """
+    with bare_app(settings_of(context)).app_context(), read() as connection:
+        known = all_clients(connection)
+    if as_json:
+        click.echo(json.dumps([_public(one) for one in known], indent=2))
+        return
+    for one in known:
+        click.echo(f"{one.id}  {one.kind}  {one.name}")
+
+
+@client.command()
+@click.argument("client_id")
+@click.pass_context
+def show(context: click.Context, client_id: str) -> None:
+    """Show one relying party as JSON; never its secret.
+
+    \b
+    Example:
+      oidc-bridge client show synapse
+    """
+    with bare_app(settings_of(context)).app_context(), read() as connection:
+        click.echo(json.dumps(_public(get_client(connection, client_id)), indent=2))
+
+
+@client.command()
+@click.argument("client_id")
+@click.pass_context
+def secret(context: click.Context, client_id: str) -> None:
+    """Make another secret; the latest two are valid, so that one can replace the other.
+
+    \b
+    Example:
+      oidc-bridge client secret synapse
+    """
+    with bare_app(settings_of(context)).app_context():
+        click.echo(_make_secret(client_id))
+
+
+@client.command()
+@click.argument("client_id")
+@click.confirmation_option(
+    prompt="People keep their Matrix users, but would get new ones if it came back. Remove it?"
+)
+@click.pass_context
+def remove(context: click.Context, client_id: str) -> None:
+    """Forget a relying party, with all that people gave it.
+
+    \b
+    Example:
+      oidc-bridge client remove wiki
+    """
+    now = datetime.now(UTC)
+
+    def forget(connection: Connection) -> None:
+        remove_client(connection, client_id)
+        record(connection, "client removed", now=now, client_id=client_id)
+
+    with bare_app(settings_of(context)).app_context():
+        write(forget)
+
+
+@click.command("synapse-config")
+@click.argument("client_id")
+@click.option(
+    "--new-secret", "make_new", is_flag=True, help="Make a secret and print it inside the YAML."
+)
+@click.option("--secret-path", help="Where Synapse reads the secret from; none is made.")
+@click.pass_context
+def synapse_config(
+    context: click.Context, client_id: str, make_new: bool, secret_path: str | None
+) -> None:
+    """Print the YAML that Synapse loads as it stands.
+
+    \b
+    Examples:
+      oidc-bridge synapse-config synapse --new-secret > /etc/matrix-synapse/conf.d/oidc.yaml
+      oidc-bridge synapse-config synapse --secret-path /etc/matrix-synapse/oidc.secret
+    """
+    if make_new == (secret_path is not None):
+        raise click.UsageError("give either --new-secret or --secret-path")
+    settings = settings_of(context)
+    with bare_app(settings).app_context():
+        with read() as connection:
+            known = get_client(connection, client_id)
+        if known.kind != "homeserver":
+            raise BridgeError(
+                "client_not_homeserver", f"{client_id}: see `client add --homeserver`"
+            )
+        line = (
+            ("client_secret_path", secret_path)
+            if secret_path is not None
+            else ("client_secret", _make_secret(client_id))
+        )
+    click.echo(
+        snippet(known, issuer=settings.issuer, name=settings.name, secret_line=line), nl=False
+    )
+
+
+def _make_secret(client_id: str) -> str:
+    now, made = datetime.now(UTC), new_secret()
+
+    def keep(connection: Connection) -> None:
+        add_secret(connection, client_id, made, now=now)
+        record(connection, "client secret made", now=now, client_id=client_id)
+
+    write(keep)
+    return made
+
+
+def _check(new: Client) -> None:
+    """Hold a registration to the rules, whoever makes it.
+
+    Raises:
+        BridgeError: ``client_id_malformed``, ``invalid_redirect_uri``, ``invalid_client_metadata``.
+    """
+    # Synapse does not form-encode Basic credentials: with these letters both readings agree.
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", new.id):
+        raise BridgeError("client_id_malformed", f"{new.id!r}: 1 to 64 of A-Z a-z 0-9 _ -")
+    if not new.redirect_uris:
+        raise BridgeError("invalid_redirect_uri", "give --homeserver or --redirect-uri")
+    for uri in new.redirect_uris:
+        check_redirect_uri(uri)
+    if new.backchannel_logout_uri is not None:
+        check_backchannel_uri(new.backchannel_logout_uri)
+    unknown = (set(new.scopes) | set(new.required_scopes)) - set(SCOPES)
+    if unknown or "openid" not in new.scopes:
+        raise BridgeError(
+            "invalid_client_metadata", f"scopes must hold openid and be of {', '.join(SCOPES)}"
+        )
+
+
+def _public(known: Client) -> dict[str, object]:
+    facts = asdict(known)
+    facts["secrets"] = len(facts.pop("secret_digests"))
+    return facts
+
+
+COMMANDS = (client, synapse_config)

@@ -1,0 +1,117 @@
+"""doctor: is everything as it must be?"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+
+from oidc_bridge import storage
+from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.config import Settings
+from oidc_bridge.errors import BridgeError, FetchError
+from oidc_bridge.factory import bare_app, make_fetch, make_proofs
+from oidc_bridge.identity import Challenge
+from oidc_bridge.oidc.client import check_redirect_uri
+from oidc_bridge.oidc.keys import active
+from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.proofs.jsontokens import parse
+from oidc_bridge.storage import db, read
+from oidc_bridge.storage.apps import all_clients
+from oidc_bridge.storage.keys import all_keys
+
+_MAX_DOCUMENT = 65_536
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.option("--offline", is_flag=True, help="Ask nobody: skip issuer and name services.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
+    """Check configuration, database, keys, cryptography, and what must be reachable.
+
+    \b
+    Example:
+      oidc-bridge doctor --offline
+    """
+    settings = settings_of(context)
+    checks: list[tuple[str, Callable[[Settings], str]]] = [
+        ("database", _database),
+        ("signing keys", _keys),
+        ("cryptography", _cryptography),
+        ("clients", _clients),
+    ]
+    if not offline:
+        checks += [("issuer", _issuer), ("name services", _names)]
+    results = []
+    with bare_app(settings).app_context():
+        for name, check in checks:
+            try:
+                results.append({"check": name, "ok": True, "says": check(settings)})
+            except BridgeError as error:
+                results.append({"check": name, "ok": False, "says": str(error)})
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
+    else:
+        for result in results:
+            mark = "ok  " if result["ok"] else "FAIL"
+            click.echo(f"{mark}  {result['check']}: {result['says']}")
+    if not all(result["ok"] for result in results):
+        context.exit(1)
+
+
+def _database(settings: Settings) -> str:
+    storage.check_schema(db.engine, settings.database)
+    return f"{db.engine.dialect.name}, schema at head"
+
+
+def _keys(settings: Settings) -> str:
+    with read() as connection:
+        keys = all_keys(connection, settings.seal())
+    return f"active {active(keys).kid}, {len(keys)} published"
+
+
+def _cryptography(settings: Settings) -> str:
+    """Make a question for a wallet and read it back."""
+    proof = make_proofs(settings, make_fetch(settings))[0]
+    now = datetime.now(UTC).replace(microsecond=0)
+    challenge = Challenge("doctor", proof.method, proof.make_secret(), now, now)
+    parse(proof.invite(challenge).message)
+    return "ES256K and RS256 work"
+
+
+def _clients(_settings: Settings) -> str:
+    with read() as connection:
+        known = all_clients(connection)
+    for client in known:
+        for uri in client.redirect_uris:
+            check_redirect_uri(uri)
+    return f"{len(known)} registered" if known else "none registered: see `oidc-bridge client add`"
+
+
+def _issuer(settings: Settings) -> str:
+    """Read our own discovery document as a relying party would, and compare."""
+    url = f"{settings.issuer}/.well-known/openid-configuration"
+    # The operator's own address: it may be internal, or http on localhost.
+    own = settings.model_copy(update={"allow_private": settings.allow_private | {settings.issuer}})
+    answer = make_fetch(own)(url, max_bytes=_MAX_DOCUMENT)
+    try:
+        seen = json.loads(answer.body)
+    except ValueError as error:
+        raise BridgeError("issuer_wrong", f"{url}: status {answer.status}, no JSON") from error
+    if seen != discovery(settings.issuer):
+        raise BridgeError("issuer_wrong", f"{url}: answers something else than this server would")
+    return f"{settings.issuer} answers as it must"
+
+
+def _names(settings: Settings) -> str:
+    fetch = make_fetch(settings)
+    for service in settings.names:
+        try:
+            fetch(f"{service.url.rstrip('/')}/v1/names/", max_bytes=_MAX_DOCUMENT)
+        except FetchError as error:
+            raise BridgeError("names_unreachable", f"{service.url}: {error}") from error
+    return f"{len(settings.names)} reachable" if settings.names else "none configured"
+
+
+COMMANDS = (doctor,)

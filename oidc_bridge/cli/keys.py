@@ -1,0 +1,65 @@
+"""keys list|rotate."""
+
+import json
+from datetime import UTC, datetime
+
+import click
+from sqlalchemy import Connection
+
+from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.factory import bare_app
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.keys import all_keys, rotate_keys
+from oidc_bridge.storage.ledger import record
+
+
+@click.group()
+def keys() -> None:
+    """Signing keys."""
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """List the published keys.
+
+    \b
+    Example:
+      oidc-bridge keys list
+    """
+    settings = settings_of(context)
+    with bare_app(settings).app_context(), read() as connection:
+        known = [
+            {"kid": key.kid, "state": key.state, "created_at": key.created_at.isoformat()}
+            for key in all_keys(connection, settings.seal())
+        ]
+    if as_json:
+        click.echo(json.dumps(known, indent=2))
+        return
+    for key in known:
+        click.echo("  ".join(key.values()))
+
+
+@keys.command()
+@click.pass_context
+def rotate(context: click.Context) -> None:
+    """Sign with the next key from now on. The old one stays published for its last tokens.
+
+    \b
+    Example:
+      oidc-bridge keys rotate
+    """
+    settings, now = settings_of(context), datetime.now(UTC)
+    seal = settings.seal()
+
+    def turn(connection: Connection) -> str:
+        kid = rotate_keys(connection, seal, bits=settings.rsa_bits, now=now)
+        record(connection, "keys rotated", now=now, kid=kid)
+        return kid
+
+    with bare_app(settings).app_context():
+        click.echo(write(turn))
+
+
+COMMANDS = (keys,)

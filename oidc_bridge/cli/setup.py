@@ -1,0 +1,220 @@
+"""init, migrate, serve, deliver, prune."""
+
+import logging
+import os
+import secrets
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from flask import Flask
+from granian import Granian
+from granian.constants import Interfaces, Loops
+from granian.log import LogLevels
+
+from oidc_bridge import storage
+from oidc_bridge.config import Settings, load
+from oidc_bridge.errors import ConfigError
+from oidc_bridge.factory import bare_app, create_app, make_fetch
+from oidc_bridge.logout import Courier
+from oidc_bridge.storage import db, write
+from oidc_bridge.storage.keys import make_first_keys
+from oidc_bridge.storage.prune import prune_all
+from oidc_bridge.web import system_clock
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+
+_CONFIG = """\
+# oidc-bridge. Every setting with its meaning stands in config.example.toml.
+issuer = "{issuer}"
+name = "{name}"
+database = "{database}"
+key_file = "bridge.key"
+{extra}"""
+
+
+def settings_of(context: click.Context) -> Settings:
+    """Return the settings that the command line points to."""
+    path: Path = context.obj
+    return load(path)
+
+
+@click.command()
+@click.option(
+    "--issuer", required=True, help="Where people reach the bridge: https://id.example.org"
+)
+@click.option("--name", default="Sign in", show_default=True, help="What pages call this server.")
+@click.option("--database", default="sqlite:///bridge.db", show_default=True)
+@click.pass_context
+def init(context: click.Context, issuer: str, name: str, database: str) -> None:
+    """Make config.toml, the key file, the database and the signing keys.
+
+    \b
+    Example:
+      oidc-bridge init --issuer https://id.example.org --name "Example ID"
+
+    What exists already is left as it is, so this can be run again.
+    """
+    path: Path = context.obj
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(config_text(issuer=issuer, name=name, database=database))
+        click.echo(f"wrote {path}")
+    settings = load(path)
+    if not settings.key_file.exists():
+        write_private(settings.key_file, secrets.token_hex(32) + "\n")
+        click.echo(f"wrote {settings.key_file} (keep a copy in a safe place)")
+    prepare(settings)
+    click.echo("database and signing keys are ready")
+    click.echo(
+        "\nNext:\n"
+        f"  oidc-bridge --config {path} client add synapse"
+        " --homeserver https://YOUR.SYNAPSE.public_baseurl\n"
+        f"  oidc-bridge --config {path} synapse-config synapse --new-secret  > oidc.yaml\n"
+        f"  oidc-bridge --config {path} serve"
+    )
+
+
+def config_text(*, issuer: str, name: str, database: str, extra: str = "") -> str:
+    """Return a config.toml with the values that have no default."""
+    for value in (issuer, name, database):
+        if any(c in value for c in '"\\\n\r'):
+            raise ConfigError("config_invalid", f"{value!r}: no quotes, no backslashes")
+    return _CONFIG.format(issuer=issuer, name=name, database=database, extra=extra)
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database to head and make the first signing keys."""
+    storage.migrate(settings.database)
+    with bare_app(settings).app_context():
+        seal, now = settings.seal(), datetime.now(UTC)
+        bits = settings.rsa_bits
+        write(lambda connection: make_first_keys(connection, seal, bits=bits, now=now))
+        db.engine.dispose()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+@click.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Bring the database's schema to this version's.
+
+    \b
+    Example:
+      oidc-bridge migrate
+    """
+    storage.migrate(settings_of(context).database)
+    click.echo("the database is at head")
+
+
+@click.command()
+@click.option("--host", help="Address to listen on; overrides the configuration.")
+@click.option("--port", type=int, help="Port to listen on; overrides the configuration.")
+@click.pass_context
+def serve(context: click.Context, host: str | None, port: int | None) -> None:
+    """Run the server, and the worker that brings sign-outs to clients.
+
+    \b
+    Example:
+      oidc-bridge serve --host 127.0.0.1 --port 8000
+    """
+    settings = settings_of(context)
+    create_app(settings)  # says what is wrong before a worker would
+    stop = threading.Event()
+    courier = threading.Thread(target=_keep_delivering, args=(settings, stop), daemon=True)
+    courier.start()
+    server = Granian(
+        "oidc_bridge.cli.setup:worker",
+        address=host or settings.server.host,
+        port=port or settings.server.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=settings.server.workers,
+        blocking_threads=settings.server.threads,
+        loop=Loops.asyncio,
+        websockets=False,
+        log_level=LogLevels.warning,
+        # The query string of /sign-in/answer holds a wallet's answer: no access log, ever.
+        log_access=False,
+        env_files=None,
+        working_dir=None,
+    )
+    os.environ["OIDC_BRIDGE_CONFIG"] = str(context.obj.resolve())
+    click.echo(f"serving {settings.issuer} on {host or settings.server.host}", err=True)
+    try:
+        server.serve()
+    finally:
+        stop.set()
+
+
+def worker() -> Flask:
+    """Return the application inside a server's worker process."""
+    return create_app(load(Path(os.environ["OIDC_BRIDGE_CONFIG"])))
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Try what is due now, then stop.")
+@click.pass_context
+def deliver(context: click.Context, once: bool) -> None:
+    """Bring sign-outs to clients; only needed where another server than `serve` runs.
+
+    \b
+    Example:
+      oidc-bridge deliver --once
+    """
+    settings = settings_of(context)
+    if once:
+        with bare_app(settings).app_context():
+            click.echo(f"tried {make_courier(settings).deliver()}")
+        return
+    _keep_delivering(settings, threading.Event())
+
+
+def make_courier(settings: Settings) -> Courier:
+    """Return the outbox's worker; it needs an application context to work in."""
+    post = make_fetch(settings).post_form
+    return Courier(settings.issuer, settings.seal(), post, system_clock)
+
+
+def _keep_delivering(settings: Settings, stop: threading.Event) -> None:
+    app = bare_app(settings)
+    courier = make_courier(settings)
+    while not stop.is_set():
+        try:
+            with app.app_context():
+                tried = courier.deliver()
+        except Exception:  # the worker must outlive a database that is away for a while
+            log.exception("logout deliveries failed; trying again")
+            tried = 0
+            time.sleep(_POLL_SECONDS * 4)
+        if not tried:
+            stop.wait(_POLL_SECONDS)
+
+
+@click.command()
+@click.pass_context
+def prune(context: click.Context) -> None:
+    """Delete what has expired. Nothing expired works without it; it only tidies.
+
+    \b
+    Example (daily, from cron or a timer):
+      oidc-bridge prune
+    """
+    settings = settings_of(context)
+    token_life = timedelta(seconds=settings.lifetimes.id_token)
+    with bare_app(settings).app_context():
+        for what, count in prune_all(now=datetime.now(UTC), token_life=token_life):
+            click.echo(f"{count:>8} {what}")
+
+
+COMMANDS = (init, migrate, serve, deliver, prune)

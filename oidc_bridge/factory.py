@@ -1,0 +1,98 @@
+"""`create_app`: the one place where settings, proofs, storage, fetch and views are joined."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from oidc_bridge import storage
+from oidc_bridge.config import Settings, data_dir
+from oidc_bridge.fetch import GuardedFetch
+from oidc_bridge.identity import Proof
+from oidc_bridge.ports import Fetch
+from oidc_bridge.proofs.blockstack import Blockstack
+from oidc_bridge.proofs.names import NameService
+from oidc_bridge.storage import db
+from oidc_bridge.web import Bridge, account, consent, install, oidc, public, signin, system_clock
+from oidc_bridge.web.snapshot import Snapshots
+
+_MAX_BODY = 256 * 1024
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = system_clock,
+    fetch: Fetch | None = None,
+) -> Flask:
+    """Return the bridge as a WSGI application, ready to serve.
+
+    Args:
+        fetch: What reaches outside; the guarded one if not given.
+
+    Raises:
+        ConfigError: if the key file, the schema or the signing keys are not as they must be.
+    """
+    seal = settings.seal()
+    app = bare_app(settings)
+    with app.app_context():
+        storage.check_schema(db.engine, settings.database)
+        snapshots = Snapshots(db.engine, seal, settings.issuer)
+        snapshots.current()
+    proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
+    install(app, Bridge(settings, seal, proofs, snapshots, clock))
+    for part in (public, oidc, signin, consent, account):
+        app.register_blueprint(part.views)
+    if settings.server.proxies:
+        hops = settings.server.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops)  # type: ignore[method-assign]
+    return app
+
+
+def bare_app(settings: Settings) -> Flask:
+    """Return the application with its database and nothing else; for the command line."""
+    app = Flask(
+        __name__,
+        template_folder=str(data_dir("templates")),
+        static_folder=str(data_dir("templates") / "static"),
+        static_url_path="/static",
+    )
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=settings.database,
+        SQLALCHEMY_ENGINE_OPTIONS=storage.engine_options(
+            settings.database, threads=settings.server.threads
+        ),
+        MAX_CONTENT_LENGTH=_MAX_BODY,
+        MAX_FORM_MEMORY_SIZE=_MAX_BODY,
+        MAX_FORM_PARTS=64,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(hours=1),
+        TEMPLATES_AUTO_RELOAD=False,
+    )
+    app.jinja_options = {"autoescape": True}
+    db.init_app(app)
+    with app.app_context():
+        storage.tune(db.engine)
+    return app
+
+
+def make_fetch(settings: Settings) -> GuardedFetch:
+    """Return the only way out."""
+    return GuardedFetch(exempt=settings.allow_private)
+
+
+def make_proofs(settings: Settings, fetch: Fetch) -> list[Proof]:
+    """Return the enabled proofs. A fifth wallet is one file and one line here."""
+    issuer = settings.issuer
+    services = tuple(NameService(known.url, known.labels) for known in settings.names)
+    return [
+        Blockstack(
+            origin=issuer,
+            answer_uri=f"{issuer}/sign-in/answer",
+            manifest_uri=f"{issuer}/manifest.json",
+            app_name=settings.name,
+            app_icon=f"{issuer}/static/icon.png",
+            names=services,
+            fetch=fetch,
+        )
+    ]

@@ -1,0 +1,101 @@
+"""The outbox's worker: brings logout tokens to the clients, and tries again until they have them.
+
+Back-Channel Logout 1.0 section 2.5. A person who signs out never waits for this: the page is done
+once the deliveries are kept. Any number of workers may run; each delivery is claimed before it is
+sent, and one whose worker died is due again when the claim runs out.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from oidc_bridge.errors import FetchError
+from oidc_bridge.oidc.keys import active, sign
+from oidc_bridge.oidc.tokens import logout_token_claims
+from oidc_bridge.ports import Fetched
+from oidc_bridge.seal import Seal
+from oidc_bridge.storage import new_id, read, write
+from oidc_bridge.storage.keys import all_keys
+from oidc_bridge.storage.ledger import LogoutDelivery, claim_deliveries, settle_delivery
+
+log = logging.getLogger(__name__)
+
+_LEASE = timedelta(seconds=60)
+# Five seconds, then ten, doubling up to an hour; about two days in all.
+_FIRST_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(hours=1)
+_MAX_TRIES = 58
+
+
+class Post(Protocol):
+    """POST a form, guarded."""
+
+    def __call__(self, url: str, fields: dict[str, str]) -> Fetched:
+        """Return what came; FetchError if nothing did."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """Sends what is due."""
+
+    issuer: str
+    seal: Seal
+    post: Post
+    clock: Callable[[], datetime]
+
+    def deliver(self) -> int:
+        """Try every delivery that is due; return how many were tried."""
+        now = self.clock()
+        due = write(lambda connection: claim_deliveries(connection, now=now, lease=_LEASE))
+        for delivery in due:
+            self._try(delivery)
+        return len(due)
+
+    def _try(self, delivery: LogoutDelivery) -> None:
+        outcome, is_over = self._send(delivery)
+        now = self.clock()
+        is_over = is_over or delivery.tries >= _MAX_TRIES
+        # The exponent is bounded before it is raised: 2**58 seconds is not a timedelta.
+        pause = min(_FIRST_PAUSE * 2 ** min(delivery.tries - 1, 12), _LONGEST_PAUSE)
+        log.log(
+            logging.INFO if outcome == "told" else logging.WARNING,
+            "logout delivery outcome=%s client=%s tries=%s over=%s",
+            outcome,
+            delivery.client_id,
+            delivery.tries,
+            is_over,
+        )
+        write(
+            lambda connection: settle_delivery(
+                connection,
+                delivery.id,
+                outcome=outcome,
+                done_at=now if is_over else None,
+                next_try_at=now + pause,
+            )
+        )
+
+    def _send(self, delivery: LogoutDelivery) -> tuple[str, bool]:
+        """Return how it went, and whether there is no use in another try."""
+        claims = logout_token_claims(
+            issuer=self.issuer,
+            client_id=delivery.client_id,
+            sub=delivery.sub,
+            sid=delivery.sid,
+            jti=new_id(),
+            now=self.clock(),
+        )
+        with read() as connection:
+            signing_key = active(all_keys(connection, self.seal))
+        token = sign(claims, signing_key, typ="logout+jwt")
+        try:
+            answer = self.post(delivery.uri, {"logout_token": token})
+        except FetchError as error:
+            return f"unreachable ({error.code})", False
+        if answer.status in (200, 204):
+            return "told", True
+        # 400 says that the token itself was refused; the same words again would be too.
+        return f"status {answer.status}", answer.status == 400

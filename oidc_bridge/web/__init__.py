@@ -1,0 +1,183 @@
+"""What every view may reach, what every answer carries, and the page for what goes wrong."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, g, make_response, render_template, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from oidc_bridge.config import Settings
+from oidc_bridge.errors import BridgeError, ConfigError, PageError, ProofError, SentError, explain
+from oidc_bridge.identity import Proof
+from oidc_bridge.oidc.keys import as_bytes
+from oidc_bridge.seal import Seal
+from oidc_bridge.web.snapshot import Snapshots
+
+log = logging.getLogger(__name__)
+
+_EXTENSION = "oidc_bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """The parts that ``factory.create_app`` joined."""
+
+    settings: Settings
+    seal: Seal
+    proofs: Mapping[str, Proof]
+    snapshots: Snapshots
+    clock: Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Return the time, aware, UTC."""
+    return datetime.now(UTC)
+
+
+def bridge() -> Bridge:
+    """Return the parts of the app that serves this request."""
+    return cast(Bridge, current_app.extensions[_EXTENSION])
+
+
+def install(app: Flask, parts: Bridge) -> None:
+    """Give *app* its parts, its headers and its error pages."""
+    app.extensions[_EXTENSION] = parts
+    app.after_request(_add_headers)
+    app.register_error_handler(BridgeError, show_error)
+    app.register_error_handler(HTTPException, _show_http_error)
+    app.register_error_handler(Exception, _show_crash)
+
+
+def page(template: str, *, status: int = 200, **context: object) -> Response:
+    """Return a page of ours; every template gets the server's name beside its own values."""
+    settings = bridge().settings
+    body = render_template(
+        template,
+        service=settings.name,
+        host=settings.host,
+        help_url=settings.help_url,
+        **{"csrf": "", **context},
+    )
+    return make_response(body, status)
+
+
+def json_answer(
+    document: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a protocol endpoint's answer (RFC 6749 section 5.1: never stored)."""
+    return Response(as_bytes(document), status, headers, content_type="application/json")
+
+
+def see_other(url: str) -> Response:
+    """Return the answer to a form: go to *url* with a GET."""
+    return Response(status=303, headers={"Location": url})
+
+
+def let_form_lead_to(*addresses: str) -> None:
+    """Let this page's forms end at *addresses*, through however many redirects.
+
+    Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
+    the way back to the client would be blocked, silently.
+    """
+    targets = []
+    for address in addresses:
+        url = urlsplit(address)
+        if url.scheme in ("https", "http"):
+            targets.append(f"{url.scheme}://{url.netloc}")
+        elif url.scheme:
+            targets.append(f"{url.scheme}:")
+    g.form_targets = targets
+
+
+def _add_headers(answer: Response) -> Response:
+    headers = answer.headers
+    headers.setdefault("Cache-Control", "no-store")
+    headers["X-Content-Type-Options"] = "nosniff"
+    # Nothing goes to others, but our own forms keep their Origin (no-referrer would null it).
+    headers.setdefault("Referrer-Policy", "same-origin")
+    if bridge().settings.is_https:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if answer.mimetype == "text/html":
+        # No Cross-Origin-Opener-Policy: Matrix clients open a re-authentication in a pop-up, and
+        # Synapse's last page must still find its opener.
+        form_targets = " ".join(("'self'", *g.get("form_targets", ())))
+        headers["Content-Security-Policy"] = (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+            " connect-src 'self'; base-uri 'none'; frame-ancestors 'none';"
+            f" form-action {form_targets}"
+        )
+        headers["X-Frame-Options"] = "DENY"
+    return answer
+
+
+def new_reference() -> str:
+    """Return what a person can read out and an operator can find in the log."""
+    return secrets.token_hex(4)
+
+
+def show_error(error: BridgeError) -> Response:
+    """Show an error as a page, or as JSON if it is a protocol endpoint's."""
+    if isinstance(error, SentError):
+        return json_error(error)
+    reference = new_reference()
+    if isinstance(error, ConfigError):
+        log.error("not usable code=%s detail=%s reference=%s", error.code, error.detail, reference)
+        status = 500
+        error = PageError("internal")
+    else:
+        log.info("refused code=%s detail=%s reference=%s", error.code, error.detail, reference)
+        status = error.status if isinstance(error, PageError) else 400
+    if isinstance(error, ProofError):
+        status = 403 if error.code == "account_blocked" else 400
+    return page(
+        "error.html",
+        status=status,
+        explanation=explain(error),
+        code=error.code,
+        reference=reference,
+        back_url=None,
+    )
+
+
+def json_error(error: SentError) -> Response:
+    """Return an error of the token or userinfo endpoint (RFC 6749 section 5.2)."""
+    headers = {}
+    if error.status == 401:
+        scheme = "Bearer" if error.code == "invalid_token" else "Basic"
+        headers["WWW-Authenticate"] = f'{scheme} realm="{bridge().settings.host}"'
+        if error.code == "invalid_token" and "Authorization" in request.headers:
+            headers["WWW-Authenticate"] += f', error="{error.code}"'
+    return json_answer(
+        {"error": error.code, "error_description": error.detail},
+        status=error.status,
+        headers=headers,
+    )
+
+
+def _show_http_error(error: HTTPException) -> Response:
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    status = error.code or 500
+    answer = show_error(PageError(codes.get(status, "request_malformed"), status=status))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return answer
+
+
+def _show_crash(error: Exception) -> Response:
+    """The one place that catches everything: our fault, said so, with a reference."""
+    reference = new_reference()
+    log.exception("crashed path=%s reference=%s", request.path, reference, exc_info=error)
+    crash = PageError("internal")
+    return page(
+        "error.html",
+        status=500,
+        explanation=explain(crash),
+        code=crash.code,
+        reference=reference,
+        back_url=None,
+    )

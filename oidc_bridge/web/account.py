@@ -1,0 +1,311 @@
+"""The account page: my apps, where I'm signed in, take it back."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.scopes import SCOPES
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.accounts import Session, end_sessions, sessions_of
+from oidc_bridge.storage.authorizations import last_used, revoke, revoke_of_sessions
+from oidc_bridge.storage.consents import (
+    AppConsent,
+    apps_of_sessions,
+    consents_of,
+    find_app_consent,
+    remove_consent,
+)
+from oidc_bridge.storage.ledger import record, tell_of_app, tell_of_sessions
+from oidc_bridge.storage.requests import keep_request
+from oidc_bridge.web import bridge, page, see_other
+from oidc_bridge.web.cards import device_of, matrix_id, person_card
+from oidc_bridge.web.session import (
+    check_form,
+    current_session,
+    drop_session,
+    form_token,
+    keep_browser,
+    new_browser,
+)
+from oidc_bridge.web.signin import make_challenge
+
+T = TypeVar("T")
+
+views = Blueprint("account", __name__, url_prefix="/account")
+
+_FLASHES = {
+    "removed": "Access removed. The app is being told.",
+    "signed-out": "Signed out there.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AppItem:
+    """An app on the account page."""
+
+    id: str
+    title: str
+    host: str
+    via: str
+    mxid: str
+    scopes: Sequence[str]
+    since: datetime
+    last_used: datetime | None
+    remove_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionItem:
+    """A browser on the account page."""
+
+    id: str
+    device: str
+    method: str
+    since: datetime
+    last_used: datetime
+    is_this: bool
+    apps: Sequence[str]
+    sign_out_url: str
+
+
+@views.get("")
+def overview() -> Response:
+    """Show everything, or the door."""
+    now, browser = bridge().clock(), new_browser()
+    with read() as connection:
+        session = current_session(connection, now=now)
+        if session is None:
+            return keep_browser(
+                page(
+                    "account/welcome.html",
+                    csrf=form_token(browser),
+                    begin_url=url_for("account.begin"),
+                ),
+                browser,
+            )
+        apps = _apps(connection, session)
+        sessions = _sessions(connection, session, now)
+    return keep_browser(
+        page(
+            "account/overview.html",
+            csrf=form_token(browser),
+            person=person_card(session),
+            apps=apps,
+            sessions=sessions,
+            flash=_FLASHES.get(request.args.get("done", "")),
+            sign_out_url=url_for("account.sign_out"),
+            everywhere_url=url_for("account.sign_out_everywhere"),
+        ),
+        browser,
+    )
+
+
+@views.post("/begin")
+def begin() -> Response:
+    """Begin a sign-in that ends on the account page."""
+    browser, now = check_form(), bridge().clock()
+    expires_at = now + timedelta(seconds=bridge().settings.lifetimes.request)
+
+    def keep(connection: Connection) -> str:
+        request_id = keep_request(connection, None, browser=browser, expires_at=expires_at)
+        make_challenge(connection, request_id, browser=browser, now=now)
+        return request_id
+
+    return see_other(url_for("signin.choose", request_id=write(keep)))
+
+
+@views.post("/sign-out")
+def sign_out() -> Response:
+    """Sign this browser out, and every app that knows its session."""
+    check_form()
+    told = _change(lambda connection, session, now: _end(connection, session, [session.id], now))
+    return drop_session(_signed_out("You are signed out", told))
+
+
+@views.post("/sessions/<session_id>/sign-out")
+def sign_out_session(session_id: str) -> Response:
+    """Sign one of my browsers out."""
+    check_form()
+
+    def end_one(connection: Connection, session: Session, now: datetime) -> bool:
+        _end(connection, session, [session_id], now)
+        return session.id == session_id
+
+    is_this = _change(end_one)
+    answer = see_other(url_for("account.overview", done="signed-out"))
+    return drop_session(answer) if is_this else answer
+
+
+@views.post("/sign-out-everywhere")
+def sign_out_everywhere() -> Response:
+    """Ask, then end all of my sessions."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        return _confirm(
+            browser,
+            title="Sign out everywhere?",
+            effect=[
+                "Every browser in which you are signed in here is signed out, this one too.",
+                "Every app that you signed in to from them is signed out. Matrix apps lose"
+                " messages' keys that are not backed up: check your key backup first.",
+            ],
+            button="Sign out everywhere",
+        )
+
+    def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[str]:
+        ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
+        return _end(connection, session, ids, now)
+
+    return drop_session(_signed_out("You are signed out everywhere", _change(end_all)))
+
+
+@views.post("/apps/<consent_id>/remove")
+def remove_app(consent_id: str) -> Response:
+    """Ask, then take an app's access back."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        now = bridge().clock()
+        with read() as connection:
+            session = _signed_in(connection, now)
+            title = _my_app(connection, session, consent_id).app_title
+        return _confirm(
+            browser,
+            title=f"Remove access of {title}?",
+            effect=[
+                f"{title} is signed out, and has to ask you again before it can sign you in.",
+                "What it has already received is not deleted there.",
+                "A Matrix app loses messages' keys that are not backed up: check your key"
+                " backup first.",
+            ],
+            button=f"Remove access of {title}",
+        )
+
+    def remove(connection: Connection, session: Session, now: datetime) -> None:
+        mine = _my_app(connection, session, consent_id)
+        authorizations = remove_consent(connection, session.account_id, mine, now=now)
+        revoke(connection, authorizations, now=now)
+        tell_of_app(connection, session.account_id, mine.client_id, mine.app, now=now)
+        record(
+            connection,
+            "access removed",
+            now=now,
+            account_id=session.account_id,
+            client_id=mine.client_id,
+            app=mine.app,
+        )
+
+    _change(remove)
+    return see_other(url_for("account.overview", done="removed"))
+
+
+def _change(work: Callable[[Connection, Session, datetime], T]) -> T:
+    """Run a signed-in person's change in one transaction."""
+    now = bridge().clock()
+    return write(lambda connection: work(connection, _signed_in(connection, now), now))
+
+
+def _signed_in(connection: Connection, now: datetime) -> Session:
+    session = current_session(connection, now=now)
+    if session is None:
+        raise PageError("signed_out", status=401)
+    return session
+
+
+def _my_app(connection: Connection, session: Session, consent_id: str) -> AppConsent:
+    mine = find_app_consent(connection, session.account_id, consent_id)
+    if mine is None:
+        raise PageError("not_found", "consent", status=404)
+    return mine
+
+
+def _end(
+    connection: Connection, session: Session, ids: Sequence[str], now: datetime
+) -> Sequence[str]:
+    """End those of *ids* that are this person's sessions; return the apps that are told."""
+    live = {known.id for known in sessions_of(connection, session.account_id, now=now)}
+    ids = [session_id for session_id in ids if session_id in live]
+    titles = sorted({title for _, title in apps_of_sessions(connection, ids)})
+    tell_of_sessions(connection, ids, now=now)
+    revoke_of_sessions(connection, ids, now=now)
+    end_sessions(connection, session.account_id, ids, now=now)
+    record(
+        connection,
+        "signed out",
+        now=now,
+        account_id=session.account_id,
+        sessions=str(len(ids)),
+    )
+    return titles
+
+
+def _signed_out(title: str, told: Sequence[str]) -> Response:
+    return page(
+        "account/signed_out.html",
+        title=title,
+        outcomes=[{"title": app, "state": "pending"} for app in told],
+        again_url=url_for("account.overview"),
+    )
+
+
+def _confirm(browser: str, *, title: str, effect: Sequence[str], button: str) -> Response:
+    return page(
+        "account/confirm.html",
+        csrf=form_token(browser),
+        title=title,
+        effect=effect,
+        button=button,
+        action_url=request.path,
+        back_url=url_for("account.overview"),
+        fields={"confirm": "yes"},
+    )
+
+
+def _apps(connection: Connection, session: Session) -> list[AppItem]:
+    clients = bridge().snapshots.current().clients
+    used = last_used(connection, session.account_id)
+    return [
+        _app_item(given, clients[given.client_id], used.get((given.client_id, given.app)))
+        for given in consents_of(connection, session.account_id)
+        if given.client_id in clients
+    ]
+
+
+def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppItem:
+    return AppItem(
+        id=given.consent.id,
+        title=given.app_title,
+        host=given.app.partition("://")[2],
+        via=client.name,
+        mxid=matrix_id(given.consent.question.localpart, client),
+        scopes=[SCOPES[scope].title for scope in given.consent.granted if scope in SCOPES],
+        since=given.consent.given_at,
+        last_used=used,
+        remove_url=url_for("account.remove_app", consent_id=given.consent.id),
+    )
+
+
+def _sessions(connection: Connection, current: Session, now: datetime) -> list[SessionItem]:
+    known = sessions_of(connection, current.account_id, now=now)
+    apps: dict[str, list[str]] = defaultdict(list)
+    for session_id, title in apps_of_sessions(connection, [session.id for session in known]):
+        apps[session_id].append(title)
+    return [
+        SessionItem(
+            id=session.id,
+            device=device_of(session.user_agent),
+            method=session.method,
+            since=session.created_at,
+            last_used=session.authenticated_at,
+            is_this=session.id == current.id,
+            apps=sorted(set(apps[session.id])),
+            sign_out_url=url_for("account.sign_out_session", session_id=session.id),
+        )
+        for session in known
+    ]

@@ -1,0 +1,75 @@
+"""What pages show of apps and people: plain values, never rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ua_parser import parse
+
+from oidc_bridge.apps.app import App, which_app
+from oidc_bridge.oidc.authorize import AuthorizationRequest
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.storage.accounts import Session
+
+
+@dataclass(frozen=True, slots=True)
+class AppCard:
+    """An app as a page names it; ``via`` is the homeserver it signs people in at."""
+
+    title: str
+    host: str
+    via: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCard:
+    """Who is signed in."""
+
+    label: str
+    name: str
+    address: str
+    initial: str
+    checked_on: datetime | None
+
+
+def app_card(authorization: AuthorizationRequest | None) -> AppCard | None:
+    """Return the card of the app that asks; None on the way to the account page."""
+    if authorization is None:
+        return None
+    client = authorization.target.client
+    return card_of(which_app(client, authorization.redirect_url), client)
+
+
+def card_of(app: App, client: Client) -> AppCard:
+    """Return the card of *app* at *client*."""
+    via = client.name if client.kind == "homeserver" else ""
+    return AppCard(app.title, app.host, via, app.kind)
+
+
+def person_card(session: Session) -> PersonCard:
+    """Return the card of the person whose session it is."""
+    label = session.name or f"{session.address[:6]}…{session.address[-4:]}"
+    return PersonCard(
+        label=label,
+        name=session.name or "",
+        address=session.address,
+        initial=label[0].upper(),
+        checked_on=session.name_checked_at,
+    )
+
+
+def matrix_id(localpart: str, client: Client) -> str:
+    """Return the Matrix ID at a homeserver whose server name is known, else ``""``."""
+    if client.kind != "homeserver" or client.server_name is None:
+        return ""
+    return f"@{localpart}:{client.server_name}"
+
+
+def device_of(user_agent: str) -> str:
+    """Return words for a browser, e.g. "Firefox on Android"."""
+    seen = parse(user_agent)
+    browser = seen.user_agent.family if seen.user_agent else ""
+    system = seen.os.family if seen.os else ""
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or "An unknown browser"

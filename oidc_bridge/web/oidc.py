@@ -1,0 +1,235 @@
+"""OpenID's endpoints: discovery, JWKS, authorize, token, userinfo."""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import SentError
+from oidc_bridge.flow import Issue, Refuse, SignIn
+from oidc_bridge.oidc.authorize import (
+    AuthorizationRequest,
+    check_request,
+    error_url,
+    find_target,
+    read_parameters,
+)
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.keys import sign
+from oidc_bridge.oidc.redeem import (
+    CodeRequest,
+    RefreshRequest,
+    authenticate,
+    check_code,
+    narrow,
+    read_bearer,
+    read_credentials,
+    read_form,
+    read_request,
+)
+from oidc_bridge.oidc.scopes import claims_for
+from oidc_bridge.oidc.tokens import id_token_claims
+from oidc_bridge.seal import new_secret
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.authorizations import (
+    Authorization,
+    add_tokens,
+    find_by_access_token,
+    revoke_by_code,
+    spend_code,
+    spend_refresh_token,
+)
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.requests import keep_request
+from oidc_bridge.web import bridge, json_answer, see_other
+from oidc_bridge.web.session import current_session, keep_browser, new_browser
+from oidc_bridge.web.signin import make_challenge
+from oidc_bridge.web.steps import issue, send_error, stand
+
+log = logging.getLogger(__name__)
+views = Blueprint("oidc", __name__)
+
+_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+
+
+@views.get("/.well-known/openid-configuration")
+@views.get("/.well-known/oauth-authorization-server")
+def discovery() -> Response:
+    """OIDC Discovery section 4, RFC 8414 section 3."""
+    return _document("discovery", max_age=3600)
+
+
+@views.get("/jwks")
+def jwks() -> Response:
+    """RFC 7517 section 5. Shorter-lived than a rotation's overlap."""
+    return _document("jwks", max_age=600)
+
+
+def _document(name: str, *, max_age: int) -> Response:
+    document = bridge().snapshots.current().documents[name]
+    headers = {
+        **_ANY_ORIGIN,
+        "ETag": document.etag,
+        "Cache-Control": f"public, max-age={max_age}",
+    }
+    if document.etag in request.headers.get("If-None-Match", ""):
+        return Response(status=304, headers=headers)
+    return Response(document.body, headers=headers, content_type="application/json")
+
+
+@views.route("/authorize", methods=["GET", "POST"])
+def authorize() -> Response:
+    """OIDC Core 3.1.2: check the request, then keep it, answer it, or say why not."""
+    parts = bridge()
+    now = parts.clock()
+    sent = request.form if request.method == "POST" else request.args
+    parameters = read_parameters(_pairs(sent.lists()))
+    client = parts.snapshots.current().clients.get(parameters.get("client_id", ""))
+    target = find_target(parameters, client)
+    browser = new_browser()
+    try:
+        authorization = check_request(parameters, target, now=now)
+        url = write(lambda connection: _begin(connection, authorization, browser, now))
+    except SentError as error:
+        log.info("authorize refused code=%s client=%s", error.code, target.client.id)
+        url = error_url(target, error, issuer=parts.settings.issuer)
+    return keep_browser(see_other(url), browser)
+
+
+def _begin(
+    connection: Connection, authorization: AuthorizationRequest, browser: str, now: datetime
+) -> str:
+    """Answer at once if nothing is to be asked; else keep request and challenge, in one commit."""
+    session = current_session(connection, now=now)
+    standing = stand(
+        connection,
+        authorization,
+        proof_after=authorization.proof_after,
+        session=session,
+        now=now,
+    )
+    match standing.step:
+        case Issue(scopes):
+            return issue(connection, standing, scopes, now=now)
+        case Refuse(error):
+            return send_error(authorization, error)
+    life = timedelta(seconds=bridge().settings.lifetimes.request)
+    request_id = keep_request(connection, authorization, browser=browser, expires_at=now + life)
+    if isinstance(standing.step, SignIn):
+        make_challenge(connection, request_id, browser=browser, now=now)
+        return url_for("signin.choose", request_id=request_id)
+    return url_for("consent.review", request_id=request_id)
+
+
+@views.post("/token")
+def token() -> Response:
+    """RFC 6749 sections 4.1.3 and 6. Parameters count in the body only, never in the query."""
+    parts = bridge()
+    now = parts.clock()
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise SentError("invalid_request", "Send application/x-www-form-urlencoded.")
+    form = read_form(_pairs(request.form.lists()))
+    credentials = read_credentials(form, request.headers.get("Authorization"))
+    client = authenticate(credentials, parts.snapshots.current().clients.get(credentials.client_id))
+    asked = read_request(form)
+    if isinstance(asked, CodeRequest):
+        answer = write(lambda connection: _redeem_code(connection, asked, client, now))
+    else:
+        answer = write(lambda connection: _refresh(connection, asked, client, now))
+    # A failed try uses the code up, so its transaction was committed before this is raised.
+    if isinstance(answer, SentError):
+        log.info("token refused code=%s client=%s why=%s", answer.code, client.id, answer.detail)
+        raise answer
+    return json_answer(answer, headers=_ANY_ORIGIN)
+
+
+def _redeem_code(
+    connection: Connection, asked: CodeRequest, client: Client, now: datetime
+) -> dict[str, Any] | SentError:
+    spent = spend_code(connection, asked.code, client_id=client.id, now=now)
+    if spent is None:
+        account_id = revoke_by_code(connection, asked.code, client_id=client.id, now=now)
+        if account_id is not None:
+            record(connection, "code reused", now=now, account_id=account_id, client_id=client.id)
+        return SentError("invalid_grant", "The code is unknown, used, or no longer allowed.")
+    try:
+        check_code(
+            asked,
+            redirect_uri=spent.redirect_uri,
+            code_challenge=spent.code_challenge,
+            expires_at=spent.expires_at,
+            now=now,
+        )
+    except SentError as error:
+        return error
+    record(connection, "code redeemed", now=now, account_id=spent.account_id, client_id=client.id)
+    return _tokens(connection, spent, spent.scopes, now)
+
+
+def _refresh(
+    connection: Connection, asked: RefreshRequest, client: Client, now: datetime
+) -> dict[str, Any] | SentError:
+    spent = spend_refresh_token(connection, asked.refresh_token, client_id=client.id, now=now)
+    if spent is None or now >= spent.expires_at:
+        return SentError("invalid_grant", "The refresh token is unknown, used, or expired.")
+    try:
+        scopes = narrow(spent.scopes, asked.scopes)
+    except SentError as error:
+        return error
+    return _tokens(connection, spent, scopes, now)
+
+
+def _tokens(
+    connection: Connection, spent: Authorization, scopes: tuple[str, ...], now: datetime
+) -> dict[str, Any]:
+    """Keep new tokens and return the token response (RFC 6749 5.1, OIDC Core 3.1.3.3)."""
+    parts = bridge()
+    lifetimes = parts.settings.lifetimes
+    access_token = new_secret()
+    refresh_token = new_secret() if "offline_access" in spent.scopes else None
+    add_tokens(
+        connection,
+        spent.id,
+        access_token=access_token,
+        scopes=scopes,
+        expires_at=now + timedelta(seconds=lifetimes.access_token),
+        refresh_token=refresh_token,
+        refresh_expires_at=now + timedelta(seconds=lifetimes.refresh_token),
+    )
+    claims = id_token_claims(
+        issuer=parts.settings.issuer,
+        client_id=spent.client_id,
+        person_claims=claims_for(scopes, spent.person),
+        sid=spent.sid,
+        nonce=spent.nonce,
+        authenticated_at=spent.authenticated_at,
+        access_token=access_token,
+        now=now,
+        life=timedelta(seconds=lifetimes.id_token),
+    )
+    answer = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": lifetimes.access_token,
+        "scope": " ".join(scopes),
+        "id_token": sign(claims, parts.snapshots.current().signing_key, typ="JWT"),
+    }
+    return answer if refresh_token is None else {**answer, "refresh_token": refresh_token}
+
+
+@views.route("/userinfo", methods=["GET", "POST"])
+def userinfo() -> Response:
+    """OIDC Core 5.3: the claims of the token's own scopes."""
+    bearer = read_bearer(request.headers.get("Authorization"))
+    with read() as connection:
+        found = find_by_access_token(connection, bearer, now=bridge().clock())
+    if found is None or "openid" not in found.scopes:
+        raise SentError("invalid_token", "The access token is unknown or expired.", status=401)
+    return json_answer(claims_for(found.scopes, found.person), headers=_ANY_ORIGIN)
+
+
+def _pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in lists for value in values]

@@ -1,0 +1,177 @@
+"""Where an authorization request stands, and the step that comes next.
+
+Authorize, sign-in and consent all end here: look at what is true, ask `flow.next_step`, and go
+where it says. Nothing else issues a code.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.app import App, which_app
+from oidc_bridge.apps.consent import Consent, Question
+from oidc_bridge.errors import SentError
+from oidc_bridge.flow import AskConsent, Issue, Refuse, SignIn, Situation, Step, next_step
+from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_url
+from oidc_bridge.oidc.scopes import Person, claims_for
+from oidc_bridge.seal import digest_of, new_secret
+from oidc_bridge.storage import new_id
+from oidc_bridge.storage.accounts import Session
+from oidc_bridge.storage.authorizations import add_authorization
+from oidc_bridge.storage.consents import find_consent
+from oidc_bridge.storage.personas import Persona, add_persona, find_persona, free_localpart
+from oidc_bridge.storage.requests import OpenRequest, close_request
+from oidc_bridge.web import bridge
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a request stands for the person in this browser.
+
+    ``person`` to ``question`` are None while nobody is signed in.
+    """
+
+    authorization: AuthorizationRequest
+    app: App
+    session: Session | None
+    persona: Persona | None
+    person: Person | None
+    question: Question | None
+    consent: Consent | None
+    step: Step
+
+
+def stand(
+    connection: Connection,
+    authorization: AuthorizationRequest,
+    *,
+    proof_after: datetime | None,
+    session: Session | None,
+    now: datetime,
+) -> Standing:
+    """Return where *authorization* stands; reads only.
+
+    Raises:
+        SentError: if the app that asks cannot be one.
+    """
+    client = authorization.target.client
+    app = which_app(client, authorization.redirect_url)
+    persona = person = question = consent = None
+    if session is not None:
+        persona = find_persona(connection, session.account_id, client.id)
+        if persona is None:
+            wanted = candidates(session.address, session.name, client.server_name)
+            persona = Persona(None, "", free_localpart(connection, client.id, wanted))
+        profile = session.profile
+        person = Person(
+            persona.sub, persona.localpart, profile.display_name, profile.picture, profile.email
+        )
+        released = claims_for(authorization.scopes, person)
+        question = Question(authorization.scopes, tuple(released), client.name, persona.localpart)
+        consent = find_consent(connection, session.account_id, client.id, app.key)
+    step = next_step(
+        Situation(
+            authenticated_at=session.authenticated_at if session else None,
+            proof_after=proof_after,
+            question=question,
+            consent=consent,
+            is_reauthentication=app.kind == "unknown",
+            is_known=persona is not None and persona.id is not None,
+            ask_anyway=authorization.ask_anyway,
+            silent=authorization.silent,
+        ),
+        now=now,
+    )
+    return Standing(authorization, app, session, persona, person, question, consent, step)
+
+
+def advance(
+    connection: Connection,
+    open_request: OpenRequest,
+    *,
+    session: Session | None,
+    browser: str,
+    now: datetime,
+) -> str:
+    """Return where the browser goes next with a request that it has open."""
+    if open_request.authorization is None:
+        close_request(connection, open_request.id, browser=browser)
+        return url_for("account.overview")
+    standing = stand(
+        connection,
+        open_request.authorization,
+        proof_after=open_request.proof_after,
+        session=session,
+        now=now,
+    )
+    match standing.step:
+        case SignIn():
+            return url_for("signin.choose", request_id=open_request.id)
+        case AskConsent():
+            return url_for("consent.review", request_id=open_request.id)
+        case Refuse(error):
+            close_request(connection, open_request.id, browser=browser)
+            return send_error(standing.authorization, error)
+        case Issue(scopes):
+            close_request(connection, open_request.id, browser=browser)
+            return issue(connection, standing, scopes, now=now)
+
+
+def send_error(authorization: AuthorizationRequest, error: SentError) -> str:
+    """Return the URL that tells the client of *error*."""
+    return error_url(authorization.target, error, issuer=bridge().settings.issuer)
+
+
+def issue(
+    connection: Connection, standing: Standing, scopes: tuple[str, ...], *, now: datetime
+) -> str:
+    """Make a code for *scopes* and return the URL that brings it to the client.
+
+    The code is bound to client, redirect URI, PKCE challenge, persona, scopes and session. At the
+    first sign-in the persona is registered here, in the same transaction.
+    """
+    authorization, session, persona = standing.authorization, standing.session, standing.persona
+    if session is None or persona is None:
+        raise RuntimeError("a code was about to be issued for nobody")
+    client = authorization.target.client
+    if persona.id is None:
+        persona = add_persona(
+            connection, session.account_id, client.id, localpart=persona.localpart, now=now
+        )
+    parts = bridge()
+    code = new_secret()
+    add_authorization(
+        connection,
+        {
+            "id": new_id(),
+            "client_id": client.id,
+            "account_id": session.account_id,
+            "identity_id": session.identity_id,
+            "session_id": session.id,
+            "persona_id": persona.id,
+            "app": standing.app.key,
+            "sid": session_name(session.id, client.id, standing.app.key),
+            "scopes": list(scopes),
+            "nonce": authorization.nonce,
+            "redirect_uri": authorization.target.redirect_uri,
+            "code_challenge": authorization.code_challenge,
+            "code_digest": digest_of(code),
+            "code_expires_at": now + timedelta(seconds=parts.settings.lifetimes.code),
+            "authenticated_at": session.authenticated_at,
+            "created_at": now,
+        },
+    )
+    return answer_url(authorization.target, {"code": code}, issuer=parts.settings.issuer)
+
+
+def session_name(session_id: str, client_id: str, app_key: str) -> str:
+    """Return the ``sid`` by which one app at one client knows a browser session.
+
+    Another one for each app: Synapse deletes every device with the ``sid`` of a logout token, and
+    taking back one app must not sign out the others.
+    """
+    text = "\0".join((session_id, client_id, app_key))
+    return bridge().seal.digest(text, purpose="sid")[:32]
