@@ -6,7 +6,7 @@ sent, and one whose worker died is due again when the claim runs out.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -32,7 +32,9 @@ _MAX_TRIES = 58
 class Post(Protocol):
     """POST a form, guarded."""
 
-    def __call__(self, url: str, fields: dict[str, str]) -> Fetched:
+    def __call__(
+        self, url: str, fields: Mapping[str, str], *, is_operators: bool = False
+    ) -> Fetched:
         """Return what came; FetchError if nothing did."""
         ...
 
@@ -92,7 +94,8 @@ class Courier:
             signing_key = active(all_keys(connection, self.seal))
         token = sign(claims, signing_key, typ="logout+jwt")
         try:
-            answer = self.post(delivery.uri, {"logout_token": token})
+            # Clients are registered by the operator alone, and a Synapse is often internal.
+            answer = self.post(delivery.uri, {"logout_token": token}, is_operators=True)
         except FetchError as error:
             return f"unreachable ({error.code})", False
         if answer.status in (200, 204):

@@ -171,6 +171,24 @@ class Person:
         assert answer.status_code == 200, answer.text
         return answer.get_json()
 
+    def account_page(self) -> str:
+        return self.get("/account").text
+
+    def press(self, action: str, **fields: str) -> TestResponse:
+        """Press the account page's button that posts to *action*."""
+        return self.post(action, {**fields_of(self.account_page(), action), **fields})
+
+    def sign_out(self) -> TestResponse:
+        return self.press("/account/sign-out")
+
+    def sign_out_everywhere(self) -> TestResponse:
+        return self.press("/account/sign-out-everywhere", confirm="yes")
+
+    def remove_first_app(self) -> TestResponse:
+        found = re.search(r"/account/apps/[^/]+/remove", self.account_page())
+        assert found, "no app to remove"
+        return self.press(found[0], confirm="yes")
+
     def begin_account(self) -> str:
         """Open the account page's door; return the sign-in page."""
         page = self.get("/account").text

@@ -196,6 +196,11 @@ _REVOKE_OF_SESSIONS = (
     )
     .values(revoked_at=bindparam("now"))
 )
+_REVOKE_OF_ACCOUNT = (
+    update(_A)
+    .where(_A.account_id == bindparam("account"), _A.revoked_at.is_(None))
+    .values(revoked_at=bindparam("now"))
+)
 _LAST_USED = (
     select(_A.client_id, _A.app, func.max(_A.created_at))
     .where(_A.account_id == bindparam("account_id"))
@@ -306,6 +311,11 @@ def revoke_of_sessions(
     OIDC Core section 11: ``offline_access`` is access while nobody is signed in.
     """
     connection.execute(_REVOKE_OF_SESSIONS, {"ids": session_ids, "now": now})
+
+
+def revoke_of_account(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """End everything that an account has given to anybody."""
+    connection.execute(_REVOKE_OF_ACCOUNT, {"account": account_id, "now": now})
 
 
 def last_used(connection: Connection, account_id: str) -> dict[tuple[str, str], datetime]:

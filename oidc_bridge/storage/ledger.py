@@ -1,8 +1,9 @@
 """The ledger: what happened, and what the outbox still has to tell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -12,7 +13,6 @@ from sqlalchemy import (
     Integer,
     Text,
     bindparam,
-    distinct,
     insert,
     select,
     text,
@@ -81,10 +81,11 @@ _RECORD = insert(EventRow)
 _A = AuthorizationRow
 # The authorizations themselves may be revoked or long expired: the devices at the client are not.
 _TO_TELL = (
-    select(distinct(_A.sid), _A.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
+    select(_A.sid, _A.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
     .join(PersonaRow, PersonaRow.id == _A.persona_id)
     .join(ClientRow, ClientRow.id == _A.client_id)
     .where(_A.code_spent_at.is_not(None), ClientRow.backchannel_logout_uri.is_not(None))
+    .distinct()
 )
 _TO_TELL_OF_SESSIONS = _TO_TELL.where(_A.session_id.in_(bindparam("ids", expanding=True)))
 _TO_TELL_OF_APP = _TO_TELL.where(
@@ -148,7 +149,7 @@ def tell_of_app(
     return _queue(connection, connection.execute(_TO_TELL_OF_APP, which), now)
 
 
-def _queue(connection: Connection, known: object, now: datetime) -> int:
+def _queue(connection: Connection, known: Iterable[Any], now: datetime) -> int:
     rows = [
         {
             "id": new_id(),
@@ -161,7 +162,7 @@ def _queue(connection: Connection, known: object, now: datetime) -> int:
             "tries": 0,
             "outcome": "",
         }
-        for sid, client_id, sub, uri in known  # type: ignore[attr-defined]
+        for sid, client_id, sub, uri in known
     ]
     if rows:
         connection.execute(insert(_D), rows)

@@ -14,7 +14,12 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import Session, end_sessions, sessions_of
-from oidc_bridge.storage.authorizations import last_used, revoke, revoke_of_sessions
+from oidc_bridge.storage.authorizations import (
+    last_used,
+    revoke,
+    revoke_of_account,
+    revoke_of_sessions,
+)
 from oidc_bridge.storage.consents import (
     AppConsent,
     apps_of_sessions,
@@ -161,7 +166,9 @@ def sign_out_everywhere() -> Response:
 
     def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[str]:
         ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
-        return _end(connection, session, ids, now)
+        told = _end(connection, session, ids, now)
+        revoke_of_account(connection, session.account_id, now=now)
+        return told
 
     return drop_session(_signed_out("You are signed out everywhere", _change(end_all)))
 
