@@ -1,6 +1,7 @@
 """`create_app`: the one place where settings, proofs, storage, fetch and views are joined."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from flask import Flask
@@ -8,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, data_dir
+from oidc_bridge.errors import BridgeError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.identity import Proof
 from oidc_bridge.ports import Fetch
@@ -37,9 +39,13 @@ def create_app(
     seal = settings.seal()
     app = bare_app(settings)
     with app.app_context():
-        storage.check_schema(db.engine, settings.database)
-        snapshots = Snapshots(db.engine, seal, settings.issuer)
-        snapshots.current()
+        try:
+            storage.check_schema(db.engine, settings.database)
+            snapshots = Snapshots(db.engine, seal, settings.issuer)
+            snapshots.current()
+        except BridgeError:
+            db.engine.dispose()
+            raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
     for part in (public, oidc, signin, consent, account):
@@ -51,7 +57,7 @@ def create_app(
 
 
 def bare_app(settings: Settings) -> Flask:
-    """Return the application with its database and nothing else; for the command line."""
+    """Return the application with its database and nothing else."""
     app = Flask(
         __name__,
         template_folder=str(data_dir("templates")),
@@ -74,6 +80,16 @@ def bare_app(settings: Settings) -> Flask:
     with app.app_context():
         storage.tune(db.engine)
     return app
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[None]:
+    """Let `storage` work inside this context, without a web server; for the command line."""
+    with bare_app(settings).app_context():
+        try:
+            yield
+        finally:
+            db.engine.dispose()
 
 
 def make_fetch(settings: Settings) -> GuardedFetch:

@@ -2,14 +2,17 @@
 
 import logging
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from oidc_bridge import __version__
-from oidc_bridge.cli import clients, demo, doctor, keys, setup
+from oidc_bridge.cli.clients import client, synapse_config
+from oidc_bridge.cli.demo import demo
+from oidc_bridge.cli.doctor import doctor
+from oidc_bridge.cli.keys import keys
+from oidc_bridge.cli.setup import deliver, init, migrate, prune, serve
 from oidc_bridge.errors import BridgeError
 
 
@@ -48,16 +51,11 @@ def cli(context: click.Context, config: Path) -> None:
     )
 
 
-def _add(commands: Sequence[click.Command]) -> None:
-    for command in commands:
-        cli.add_command(command)
-
-
-_add(setup.COMMANDS)
-_add(clients.COMMANDS)
-_add(keys.COMMANDS)
-_add(doctor.COMMANDS)
-_add(demo.COMMANDS)
+for command in (
+    *(init, serve, migrate, demo, doctor),
+    *(client, synapse_config, keys, deliver, prune),
+):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.factory import bare_app
+from oidc_bridge.factory import open_database
 from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
 from oidc_bridge.oidc.client import Client, check_backchannel_uri, check_redirect_uri
 from oidc_bridge.oidc.scopes import SCOPES
@@ -84,7 +84,7 @@ def add(
             add_secret(connection, new.id, secret, now=now)
         record(connection, "client added", now=now, client_id=new.id)
 
-    with bare_app(settings_of(context)).app_context():
+    with open_database(settings_of(context)):
         write(register)
     click.echo(f"client_id:     {new.id}")
     if not public:
@@ -103,7 +103,7 @@ def list_(context: click.Context, as_json: bool) -> None:
     Example:
       oidc-bridge client list --json
     """
-    with bare_app(settings_of(context)).app_context(), read() as connection:
+    with open_database(settings_of(context)), read() as connection:
         known = all_clients(connection)
     if as_json:
         click.echo(json.dumps([_public(one) for one in known], indent=2))
@@ -122,7 +122,7 @@ def show(context: click.Context, client_id: str) -> None:
     Example:
       oidc-bridge client show synapse
     """
-    with bare_app(settings_of(context)).app_context(), read() as connection:
+    with open_database(settings_of(context)), read() as connection:
         click.echo(json.dumps(_public(get_client(connection, client_id)), indent=2))
 
 
@@ -136,7 +136,7 @@ def secret(context: click.Context, client_id: str) -> None:
     Example:
       oidc-bridge client secret synapse
     """
-    with bare_app(settings_of(context)).app_context():
+    with open_database(settings_of(context)):
         click.echo(_make_secret(client_id))
 
 
@@ -159,7 +159,7 @@ def remove(context: click.Context, client_id: str) -> None:
         remove_client(connection, client_id)
         record(connection, "client removed", now=now, client_id=client_id)
 
-    with bare_app(settings_of(context)).app_context():
+    with open_database(settings_of(context)):
         write(forget)
 
 
@@ -183,7 +183,7 @@ def synapse_config(
     if make_new == (secret_path is not None):
         raise click.UsageError("give either --new-secret or --secret-path")
     settings = settings_of(context)
-    with bare_app(settings).app_context():
+    with open_database(settings):
         with read() as connection:
             known = get_client(connection, client_id)
         if known.kind != "homeserver":
@@ -237,6 +237,3 @@ def _public(known: Client) -> dict[str, object]:
     facts = asdict(known)
     facts["secrets"] = len(facts.pop("secret_digests"))
     return facts
-
-
-COMMANDS = (client, synapse_config)

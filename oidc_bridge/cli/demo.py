@@ -1,3 +1,173 @@
-"""demo."""
+"""demo: everything on one machine."""
 
-COMMANDS = ()
+import logging
+import secrets
+import signal
+import tempfile
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from oidc_bridge.cli.setup import config_text, prepare, write_private
+from oidc_bridge.config import Settings
+from oidc_bridge.demo import servers, synapse, world
+from oidc_bridge.demo.places import SERVER_NAME, Places
+from oidc_bridge.errors import ConfigError
+
+_NAME = "Demo bridge"
+# Loopback addresses are internal: the bridge goes to those that are named here and no other.
+_EXTRA = """\
+allow_private = ["{places.wallet}", "{places.app}", "{places.homeserver}"]
+
+[[wallets]]
+name = "Demo wallet"
+url = "{places.wallet}/auth"
+
+[[names]]
+url = "{places.wallet}"
+labels = [2, 3]
+"""
+
+
+class _DemoSettings(Settings):
+    """Settings that no variable of the environment can turn towards a real database."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+@click.command()
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535 - world.PORTS + 1),
+    default=8000,
+    show_default=True,
+    help="The bridge's; the next four are used too.",
+)
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep everything in this folder; by default it is deleted at the end.",
+)
+@click.option("--synapse", "with_synapse", is_flag=True, help="Install and run a real Synapse too.")
+def demo(port: int, folder: Path | None, with_synapse: bool) -> None:
+    """Run the bridge with a wallet and an app around it, on this machine alone.
+
+    \b
+    Examples:
+      oidc-bridge demo
+      oidc-bridge demo --synapse
+      oidc-bridge demo --port 9000 --dir ./demo
+
+    Nothing in it is secret or worth anything: the keys are made for it and thrown away. Synapse
+    is installed once, about 250 MB, to ~/.cache/oidc-bridge (or $XDG_CACHE_HOME).
+    """
+    places = Places(port)
+    with servers.listen(range(port, port + world.PORTS)) as taken, _scratch(folder) as home:
+        settings = make_settings(home, places)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        prepare(settings)
+        installed = _install() if with_synapse else None
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        # Synapse takes the last port itself; until now we only made sure that it is free.
+        taken.pop().close()
+        click.echo("Starting ...")
+        world.run(
+            settings,
+            places,
+            folder=home,
+            seed=_seed(home),
+            taken=taken,
+            ready=lambda: click.echo(_welcome(places, home, folder is not None, with_synapse)),
+            stop=stop,
+            installed_synapse=installed,
+        )
+    click.echo("\nStopped." if folder else "\nStopped; all that it kept is deleted.")
+
+
+def make_settings(folder: Path, places: Places) -> Settings:
+    """Write a demo's config.toml and key file into *folder*, and return the settings.
+
+    Raises:
+        ConfigError: ``demo_dir_taken`` if there is another config.toml.
+    """
+    path, key_file = folder / "config.toml", folder / "bridge.key"
+    database = f"sqlite:///{folder.resolve() / 'bridge.db'}"
+    extra = _EXTRA.format(places=places)
+    text = config_text(issuer=places.bridge, name=_NAME, database=database, extra=extra)
+    if path.exists() and path.read_text() != text:
+        raise ConfigError(
+            "demo_dir_taken",
+            f"{path} is not this demo's, or was made with another --port."
+            " Give another --dir, or the same --port as before",
+        )
+    path.write_text(text)
+    if not key_file.exists():
+        write_private(key_file, secrets.token_hex(32) + "\n")
+    values: dict[str, Any] = tomllib.loads(text) | {"key_file": key_file}
+    return _DemoSettings(**values)
+
+
+@contextmanager
+def _scratch(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="oidc-bridge-demo-") as made:
+        yield Path(made)
+
+
+def _seed(folder: Path) -> bytes:
+    """Return what the people's keys are made of; who keeps the folder keeps the people."""
+    path = folder / "wallet.key"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32) + "\n")
+    return bytes.fromhex(path.read_text())
+
+
+def _install() -> Path:
+    folder = synapse.cache_folder()
+    if not synapse.is_installed(folder):
+        click.echo(f"Installing Synapse to {folder}: once, about 250 MB, a minute ...")
+        synapse.install(folder)
+    return folder
+
+
+def _welcome(places: Places, folder: Path, is_kept: bool, with_synapse: bool) -> str:
+    lines = [
+        "",
+        "DEMO: the bridge, a throw-away wallet and an app, on this machine alone.",
+        "",
+        f"  Open this:      {places.app}",
+    ]
+    if with_synapse:
+        lines += [
+            f"  Matrix:         {places.app}/matrix",
+            f"  Homeserver:     {places.homeserver}  ({SERVER_NAME}; other Matrix clients can use"
+            " it too)",
+        ]
+    lines += [
+        f"  Your account:   {places.bridge}/account",
+        f"  Kept in:        {folder}{'' if is_kept else '  (deleted at the end)'}",
+        "",
+        "Press Ctrl-C to stop.",
+    ]
+    return "\n".join(lines)

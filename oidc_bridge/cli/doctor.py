@@ -10,7 +10,7 @@ from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError, FetchError
-from oidc_bridge.factory import bare_app, make_fetch, make_proofs
+from oidc_bridge.factory import make_fetch, make_proofs, open_database
 from oidc_bridge.identity import Challenge
 from oidc_bridge.oidc.client import check_redirect_uri
 from oidc_bridge.oidc.keys import active
@@ -44,7 +44,7 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
     if not offline:
         checks += [("issuer", _issuer), ("name services", _names)]
     results = []
-    with bare_app(settings).app_context():
+    with open_database(settings):
         for name, check in checks:
             try:
                 results.append({"check": name, "ok": True, "says": check(settings)})
@@ -112,6 +112,3 @@ def _names(settings: Settings) -> str:
         except FetchError as error:
             raise BridgeError("names_unreachable", f"{service.url}: {error}") from error
     return f"{len(settings.names)} reachable" if settings.names else "none configured"
-
-
-COMMANDS = (doctor,)

@@ -7,7 +7,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.cli.setup import settings_of
-from oidc_bridge.factory import bare_app
+from oidc_bridge.factory import open_database
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.keys import all_keys, rotate_keys
 from oidc_bridge.storage.ledger import record
@@ -29,7 +29,7 @@ def list_(context: click.Context, as_json: bool) -> None:
       oidc-bridge keys list
     """
     settings = settings_of(context)
-    with bare_app(settings).app_context(), read() as connection:
+    with open_database(settings), read() as connection:
         known = [
             {"kid": key.kid, "state": key.state, "created_at": key.created_at.isoformat()}
             for key in all_keys(connection, settings.seal())
@@ -58,8 +58,5 @@ def rotate(context: click.Context) -> None:
         record(connection, "keys rotated", now=now, kid=kid)
         return kid
 
-    with bare_app(settings).app_context():
+    with open_database(settings):
         click.echo(write(turn))
-
-
-COMMANDS = (keys,)

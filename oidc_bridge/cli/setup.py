@@ -17,9 +17,9 @@ from granian.log import LogLevels
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
-from oidc_bridge.factory import bare_app, create_app, make_fetch
+from oidc_bridge.factory import bare_app, create_app, make_fetch, open_database
 from oidc_bridge.logout import Courier
-from oidc_bridge.storage import db, write
+from oidc_bridge.storage import write
 from oidc_bridge.storage.keys import make_first_keys
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.web import system_clock
@@ -90,11 +90,10 @@ def config_text(*, issuer: str, name: str, database: str, extra: str = "") -> st
 def prepare(settings: Settings) -> None:
     """Bring the database to head and make the first signing keys."""
     storage.migrate(settings.database)
-    with bare_app(settings).app_context():
+    with open_database(settings):
         seal, now = settings.seal(), datetime.now(UTC)
         bits = settings.rsa_bits
         write(lambda connection: make_first_keys(connection, seal, bits=bits, now=now))
-        db.engine.dispose()
 
 
 def write_private(path: Path, text: str) -> None:
@@ -174,7 +173,7 @@ def deliver(context: click.Context, once: bool) -> None:
     """
     settings = settings_of(context)
     if once:
-        with bare_app(settings).app_context():
+        with open_database(settings):
             click.echo(f"tried {make_courier(settings).deliver()}")
         return
     _keep_delivering(settings, threading.Event())
@@ -212,9 +211,6 @@ def prune(context: click.Context) -> None:
     """
     settings = settings_of(context)
     token_life = timedelta(seconds=settings.lifetimes.id_token)
-    with bare_app(settings).app_context():
+    with open_database(settings):
         for what, count in prune_all(now=datetime.now(UTC), token_life=token_life):
             click.echo(f"{count:>8} {what}")
-
-
-COMMANDS = (init, migrate, serve, deliver, prune)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter
 
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError, ConfigError, PageError, ProofError, SentError, explain
@@ -44,9 +45,16 @@ def bridge() -> Bridge:
     return cast(Bridge, current_app.extensions[_EXTENSION])
 
 
+class IdConverter(BaseConverter):
+    """An id in a path, made of what ours are made of; anything else is no page of ours."""
+
+    regex = "[A-Za-z0-9_-]{1,64}"
+
+
 def install(app: Flask, parts: Bridge) -> None:
     """Give *app* its parts, its headers and its error pages."""
     app.extensions[_EXTENSION] = parts
+    app.url_map.converters["id"] = IdConverter
     app.after_request(_add_headers)
     app.register_error_handler(BridgeError, show_error)
     app.register_error_handler(HTTPException, _show_http_error)

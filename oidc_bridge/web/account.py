@@ -134,7 +134,7 @@ def sign_out() -> Response:
     return drop_session(_signed_out("You are signed out", told))
 
 
-@views.post("/sessions/<session_id>/sign-out")
+@views.post("/sessions/<id:session_id>/sign-out")
 def sign_out_session(session_id: str) -> Response:
     """Sign one of my browsers out."""
     check_form()
@@ -173,7 +173,7 @@ def sign_out_everywhere() -> Response:
     return drop_session(_signed_out("You are signed out everywhere", _change(end_all)))
 
 
-@views.post("/apps/<consent_id>/remove")
+@views.post("/apps/<id:consent_id>/remove")
 def remove_app(consent_id: str) -> Response:
     """Ask, then take an app's access back."""
     browser = check_form()

@@ -75,7 +75,7 @@ class Review:
         return bridge().seal.digest(json.dumps(shown, sort_keys=True), purpose="consent")
 
 
-@views.get("/<request_id>")
+@views.get("/<id:request_id>")
 def review(request_id: str) -> Response:
     """Ask."""
     browser, now = get_browser(), bridge().clock()
@@ -104,7 +104,7 @@ def review(request_id: str) -> Response:
     )
 
 
-@views.post("/<request_id>")
+@views.post("/<id:request_id>")
 def decide(request_id: str) -> Response:
     """Take the answer: consent and code in one commit, or a calm no to the client."""
     browser, now = check_form(), bridge().clock()
@@ -115,7 +115,7 @@ def decide(request_id: str) -> Response:
     return see_other(write(lambda connection: act(connection, request_id, browser, now)))
 
 
-@views.post("/<request_id>/switch")
+@views.post("/<id:request_id>/switch")
 def switch(request_id: str) -> Response:
     """Use another account: the same request, another proof."""
     browser, now = check_form(), bridge().clock()

@@ -78,7 +78,7 @@ def make_challenge(connection: Connection, request_id: str, *, browser: str, now
     keep_challenge(connection, challenge, request_id, browser=browser, seal=parts.seal)
 
 
-@views.get("/<request_id>")
+@views.get("/<id:request_id>")
 def choose(request_id: str) -> Response:
     """Offer the wallets."""
     parts, browser, now = bridge(), get_browser(), bridge().clock()
@@ -111,7 +111,7 @@ def choose(request_id: str) -> Response:
     )
 
 
-@views.post("/<request_id>/again")
+@views.post("/<id:request_id>/again")
 def ask_again(request_id: str) -> Response:
     """Put a fresh question to the wallet; the request is kept."""
     browser, now = check_form(), bridge().clock()
@@ -121,7 +121,7 @@ def ask_again(request_id: str) -> Response:
     return see_other(url_for("signin.choose", request_id=request_id))
 
 
-@views.post("/<request_id>/cancel")
+@views.post("/<id:request_id>/cancel")
 def cancel(request_id: str) -> Response:
     """Go back without signing in. A person's "no" is not an error: the app is told so."""
     browser, now = check_form(), bridge().clock()
@@ -145,7 +145,7 @@ def landing() -> Response:
     posts it, or asks the person to.
     """
     browser = get_browser()
-    challenge_id = request.args.get("challenge", "")[:100]
+    challenge_id = request.args.get("challenge", "").replace("\0", "")
     answer = request.args.get("authResponse", "")
     with read() as connection:
         _, request_id = get_challenge(connection, challenge_id, browser=browser, seal=bridge().seal)

@@ -367,7 +367,18 @@ def owned(fetch: FakeFetch, name: str, wallet: FakeWallet) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/sign-in/nonsense", "/sign-in/%00", "/consent/nonsense", "/sign-in/answer"]
+    "path",
+    [
+        "/sign-in/nonsense",
+        "/sign-in/%00",
+        "/sign-in/%ff",
+        "/sign-in/" + "x" * 3000,
+        "/consent/nonsense",
+        "/consent/%00",
+        "/sign-in/answer",
+        "/sign-in/answer?challenge=%00&authResponse=x",
+        "/sign-in/answer?challenge=%ed%a0%80&authResponse=x",
+    ],
 )
 def test_odd_addresses_get_a_page_and_no_crash(ann: Person, path: str) -> None:
     ann.authorize()
@@ -376,6 +387,35 @@ def test_odd_addresses_get_a_page_and_no_crash(ann: Person, path: str) -> None:
 
     assert answer.status_code in (400, 404)
     assert "<h1>" in answer.text
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "\U0001f98a", "a\u202eb", "\x1b[2J"])
+@pytest.mark.parametrize("member", ["name", "picture", "email", "username"])
+def test_odd_text_in_a_profile_is_no_crash(ann: Person, member: str, text: str) -> None:
+    def change(claims: dict[str, object]) -> None:
+        if member in ("email", "username"):
+            claims[member] = f"{text}@mail.example" if member == "email" else text
+        elif member == "name":
+            claims["profile"] = {"name": text}
+        else:
+            claims["profile"] = {"image": [{"contentUrl": f"https://x.example/{text}"}]}
+
+    answer = ann.prove(ann.authorize(scope="openid profile email").location, change=change)
+
+    assert answer.status_code == 303
+    assert "code" in query_of(ann.decide(answer.location, scopes=("profile", "email")).location)
+    assert ann.get("/account").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["challenge", "csrf", "authResponse"])
+@pytest.mark.parametrize("text", ["", "\0", "\ufffd", "é", "x" * 100_000])
+def test_odd_text_in_a_form_is_no_crash(app: Flask, ann: Person, field: str, text: str) -> None:
+    fields, _ = ann.read_challenge(ann.authorize().location)
+
+    answer = ann.post("/sign-in/answer", {**fields, "authResponse": "x", field: text})
+
+    assert answer.status_code in (400, 403)
+    assert count(app, SessionRow) == 0
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "é", "a" * 5000, "=", '"', "a;b"])
