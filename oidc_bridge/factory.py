@@ -1,14 +1,16 @@
 """`create_app`: the one place where settings, proofs, storage, fetch and views are joined."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from oidc_bridge import storage
-from oidc_bridge.config import Settings, data_dir
+from oidc_bridge.config import Settings, data_dir, load
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.identity import Proof
@@ -54,6 +56,15 @@ def create_app(
         hops = settings.server.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops)  # type: ignore[method-assign]
     return app
+
+
+def from_environment() -> Flask:
+    """Return the bridge of the file that ``OIDC_BRIDGE_CONFIG`` names, for any WSGI server.
+
+    For example ``gunicorn -k gthread 'oidc_bridge.factory:from_environment()'``, with
+    ``oidc-bridge deliver`` beside it.
+    """
+    return create_app(load(Path(os.environ.get("OIDC_BRIDGE_CONFIG", "config.toml"))))
 
 
 def bare_app(settings: Settings) -> Flask:

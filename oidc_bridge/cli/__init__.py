@@ -49,6 +49,7 @@ def cli(context: click.Context, config: Path) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 for command in (

@@ -1,6 +1,7 @@
 """demo: everything on one machine."""
 
 import logging
+import os
 import secrets
 import signal
 import tempfile
@@ -128,7 +129,12 @@ def make_settings(folder: Path, places: Places) -> Settings:
 @contextmanager
 def _scratch(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError("demo_dir_unusable", f"{folder}: {error.strerror}") from error
+        if not os.access(folder, os.W_OK):
+            raise ConfigError("demo_dir_unusable", f"{folder}: it may not be written to")
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="oidc-bridge-demo-") as made:

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from flask import Flask
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from sqlalchemy.exc import SQLAlchemyError
 
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, load
-from oidc_bridge.errors import ConfigError
+from oidc_bridge.errors import BridgeError, ConfigError
 from oidc_bridge.factory import bare_app, create_app, make_fetch, open_database
 from oidc_bridge.logout import Courier
 from oidc_bridge.storage import write
@@ -133,7 +133,7 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
     courier = threading.Thread(target=_keep_delivering, args=(settings, stop), daemon=True)
     courier.start()
     server = Granian(
-        "oidc_bridge.cli.setup:worker",
+        "oidc_bridge.factory:from_environment",
         address=host or settings.server.host,
         port=port or settings.server.port,
         interface=Interfaces.WSGI,
@@ -142,7 +142,7 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
         blocking_threads=settings.server.threads,
         loop=Loops.asyncio,
         websockets=False,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         # The query string of /sign-in/answer holds a wallet's answer: no access log, ever.
         log_access=False,
         env_files=None,
@@ -154,11 +154,6 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
         server.serve()
     finally:
         stop.set()
-
-
-def worker() -> Flask:
-    """Return the application inside a server's worker process."""
-    return create_app(load(Path(os.environ["OIDC_BRIDGE_CONFIG"])))
 
 
 @click.command()
@@ -192,7 +187,7 @@ def _keep_delivering(settings: Settings, stop: threading.Event) -> None:
         try:
             with app.app_context():
                 tried = courier.deliver()
-        except Exception:  # the worker must outlive a database that is away for a while
+        except (SQLAlchemyError, BridgeError):  # the database may be away for a while
             log.exception("logout deliveries failed; trying again")
             tried = 0
             time.sleep(_POLL_SECONDS * 4)

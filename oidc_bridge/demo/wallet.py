@@ -28,6 +28,7 @@ class AuthRequest:
     transit_key: bytes
     origin: str
     redirect_uri: str
+    app_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,10 @@ def parse_auth_request(text: str) -> AuthRequest:
     origin, redirect_uri = token.payload.get("domain_name"), token.payload.get("redirect_uri")
     if not isinstance(origin, str) or not isinstance(redirect_uri, str):
         raise ProofError("malformed", "domain_name or redirect_uri is missing")
-    return AuthRequest(transit_key.format(), origin, redirect_uri)
+    details = token.payload.get("appDetails")
+    name = details.get("name") if isinstance(details, dict) else None
+    app_name = name if isinstance(name, str) else None
+    return AuthRequest(transit_key.format(), origin, redirect_uri, app_name)
 
 
 def _digest(data: bytes) -> bytes:

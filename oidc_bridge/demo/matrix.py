@@ -1,0 +1,192 @@
+"""The demo chat: signs in to a homeserver as Matrix clients do, and shows who it became.
+
+Client-Server API: ``GET /login`` (who offers sign-in), ``/login/sso/redirect``, ``m.login.token``,
+``/account/whoami``, ``/logout``. Like a chat app it knows nothing of the bridge.
+"""
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from flask import Blueprint, Response, make_response, render_template, session, url_for
+
+from oidc_bridge.demo.outside import Ask
+from oidc_bridge.demo.pages import DemoError, check_form, read_field, see_other
+from oidc_bridge.errors import FetchError
+
+_SSO = "m.login.sso"
+_ENDED = "M_UNKNOWN_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSession:
+    """A device at the homeserver."""
+
+    user_id: str
+    device_id: str
+    access_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Homeserver:
+    """A homeserver's client API, as much as is needed here.
+
+    Attributes:
+        origin: ``public_baseurl`` without the slash at its end.
+    """
+
+    origin: str
+    ask: Ask
+
+    def sso_url(self, back: str) -> tuple[str, str]:
+        """Return the name of the first identity provider and the address that leads to it."""
+        flows = self._call("GET", "/v3/login").get("flows", [])
+        offers = [flow.get("identity_providers", []) for flow in flows if flow["type"] == _SSO]
+        if not offers or not offers[0]:
+            raise DemoError("sso_missing", "The homeserver offers no single sign-on.")
+        provider = offers[0][0]
+        path = f"/_matrix/client/v3/login/sso/redirect/{quote(provider['id'], safe='')}"
+        return provider["name"], f"{self.origin}{path}?{urlencode({'redirectUrl': back})}"
+
+    def log_in(self, login_token: str) -> MatrixSession:
+        """Turn a login token into a device."""
+        answer = self._call(
+            "POST",
+            "/v3/login",
+            document={
+                "type": "m.login.token",
+                "token": login_token,
+                "initial_device_display_name": "Demo chat",
+            },
+        )
+        return MatrixSession(answer["user_id"], answer["device_id"], answer["access_token"])
+
+    def look(self, known: MatrixSession) -> dict[str, Any]:
+        """Return what the homeserver says of a session now: ID, device, name, picture.
+
+        Raises:
+            DemoError: ``M_UNKNOWN_TOKEN`` if it has ended.
+        """
+        told = self._call("GET", "/v3/account/whoami", bearer=known.access_token)
+        profile = self._call("GET", f"/v3/profile/{quote(told['user_id'], safe='')}")
+        return {
+            "user_id": told["user_id"],
+            "device_id": told["device_id"],
+            "display_name": profile.get("displayname"),
+            "avatar_url": profile.get("avatar_url"),
+        }
+
+    def log_out(self, known: MatrixSession) -> None:
+        """End a session here; the bridge is not told."""
+        self._call("POST", "/v3/logout", document={}, bearer=known.access_token)
+
+    def picture(self, known: MatrixSession) -> tuple[bytes, str]:
+        """Return the picture of the person, and its type."""
+        mxc = self.look(known)["avatar_url"] or ""
+        url = f"{self.origin}/_matrix/client/v1/media/download/{mxc.removeprefix('mxc://')}"
+        reply = self.ask("GET", url, bearer=known.access_token)
+        if not mxc or reply.status != 200 or not reply.content_type.startswith("image/"):
+            raise DemoError("picture_missing", "The homeserver has no picture.")
+        return reply.body, reply.content_type
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        document: dict[str, object] | None = None,
+        bearer: str | None = None,
+    ) -> dict[str, Any]:
+        url = f"{self.origin}/_matrix/client{path}"
+        reply = self.ask(method, url, document=document, bearer=bearer)
+        answer = reply.document()
+        if reply.status != 200:
+            raise DemoError(
+                str(answer.get("errcode", f"status {reply.status}")), str(answer.get("error", ""))
+            )
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """The chat's pages.
+
+    Attributes:
+        name: The homeserver's server name.
+        back: Where the homeserver sends the browser with the login token: `signed_in`'s address.
+    """
+
+    homeserver: Homeserver
+    name: str
+    back: str
+    sessions: dict[str, MatrixSession] = field(default_factory=dict, repr=False)
+
+    def views(self) -> Blueprint:
+        """Return the pages, to be put into an app."""
+        views = Blueprint("matrix", __name__, url_prefix="/matrix")
+        views.get("")(self.front)
+        views.get("/login")(self.begin)
+        views.get("/signed-in")(self.signed_in)
+        views.get("/picture")(self.picture)
+        views.post("/log-out")(self.log_out)
+        return views
+
+    def front(self) -> str:
+        """Show who is signed in, as the homeserver sees it now."""
+        known = self.sessions.get(session.get("matrix", ""))
+        shown, error, provider = None, session.pop("matrix_error", None), "your wallet"
+        try:
+            provider, _ = self.homeserver.sso_url(self.back)
+            shown = self.homeserver.look(known) if known else None
+        except (DemoError, FetchError) as caught:
+            error = {"code": caught.code, "description": caught.detail}
+        return render_template(
+            "demo/matrix.html",
+            login_url=url_for("matrix.begin"),
+            provider=provider,
+            session=shown,
+            has_ended=known is not None and error is not None and error["code"] == _ENDED,
+            homeserver=self.name,
+            picture_url=url_for("matrix.picture"),
+            log_out_url=url_for("matrix.log_out"),
+            error=error,
+        )
+
+    def begin(self) -> Response:
+        """Send the browser to the homeserver."""
+        # A login token that somebody else slips in must not sign this browser in.
+        session["matrix_state"] = secrets.token_urlsafe(16)
+        back = f"{self.back}?{urlencode({'state': session['matrix_state']})}"
+        _, url = self.homeserver.sso_url(back)
+        return see_other(url)
+
+    def signed_in(self) -> Response:
+        """Take the login token that the browser brings."""
+        expected = session.pop("matrix_state", None)
+        try:
+            if expected is None or read_field("state") != expected:
+                raise DemoError("state_mismatch", "This answer belongs to no sign-in begun here.")
+            known = self.homeserver.log_in(read_field("loginToken"))
+            self.sessions.pop(session.get("matrix", ""), None)
+            session["matrix"] = secrets.token_urlsafe(32)
+            self.sessions[session["matrix"]] = known
+        except (DemoError, FetchError) as error:
+            session["matrix_error"] = {"code": error.code, "description": error.detail}
+        return see_other(url_for("matrix.front"))
+
+    def picture(self) -> Response:
+        """Pass the picture on: the homeserver shows it to those who are signed in."""
+        known = self.sessions.get(session.get("matrix", ""))
+        if known is None:
+            raise DemoError("signed_out", "You are not signed in here.")
+        body, content_type = self.homeserver.picture(known)
+        return make_response(body, {"Content-Type": content_type})
+
+    def log_out(self) -> Response:
+        """End the session at the homeserver."""
+        check_form()
+        known = self.sessions.pop(session.pop("matrix", ""), None)
+        if known is not None:
+            self.homeserver.log_out(known)
+        return see_other(url_for("matrix.front"))

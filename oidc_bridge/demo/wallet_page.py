@@ -1,0 +1,105 @@
+"""The demo wallet on the web: asks its person whom to be, and sends them back with the answer.
+
+On the same port it plays the name service (``GET /v1/names/{name}`` of the Stacks API).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlencode, urlsplit
+
+from flask import Flask, Response, jsonify, make_response, render_template, url_for
+
+from oidc_bridge.demo.pages import DemoError, check_form, make_flask, read_field, see_other
+from oidc_bridge.demo.people import People, Person
+from oidc_bridge.demo.places import Places
+from oidc_bridge.demo.wallet import AuthRequest, parse_auth_request
+from oidc_bridge.errors import ProofError
+
+
+def create_wallet(
+    places: Places, people: People, *, service: str, clock: Callable[[], datetime]
+) -> Flask:
+    """Return the wallet as a WSGI application."""
+    app = make_flask("wallet", service=service, origin=places.wallet, leads_to=(places.bridge,))
+
+    @app.get("/")
+    def front() -> str:
+        return render_template("demo/problem.html", error=None, home=places.app)
+
+    @app.get("/auth")
+    def choose() -> Response:
+        text = read_field("authRequest")
+        asking = read_auth_request(text, bridge=places.bridge)
+        return make_response(
+            render_template(
+                "demo/wallet.html",
+                asking={"host": urlsplit(asking.origin).netloc, "name": asking.app_name},
+                identities=[_row(person) for person in people.all()],
+                answer_url=url_for("answer"),
+                new_url=url_for("add"),
+                auth_request=text,
+                refuse_url=asking.redirect_uri,
+            )
+        )
+
+    @app.post("/answer")
+    def answer() -> Response:
+        check_form()
+        text = read_field("authRequest")
+        read_auth_request(text, bridge=places.bridge)
+        person = people.find(read_field("identity"))
+        if person is None:
+            raise DemoError("identity_unknown", "There is nobody of that name in this wallet.")
+        return see_other(person.wallet.answer_url(text, now=clock()))
+
+    @app.post("/identities")
+    def add() -> Response:
+        check_form()
+        people.add()
+        query = urlencode({"authRequest": read_field("authRequest")})
+        return see_other(f"{url_for('choose')}?{query}")
+
+    _add_names(app, people)
+    return app
+
+
+def _add_names(app: Flask, people: People) -> None:
+    @app.get("/v1/names/<name>")
+    def name_owner(name: str) -> Response:
+        owner = people.names.get(name)
+        if owner is None:
+            return make_response(jsonify(error="cannot find this name"), 404)
+        return jsonify(address=owner.c32, blockchain="stacks", status="name-register")
+
+
+def read_auth_request(text: str, *, bridge: str) -> AuthRequest:
+    """Return what *text* asks, if the bridge asks it.
+
+    Raises:
+        DemoError: ``request_malformed``; ``request_foreign`` if the answer would go elsewhere.
+    """
+    if not text:
+        raise DemoError("request_malformed", "Nobody asks anything: authRequest is missing.")
+    try:
+        asking = parse_auth_request(text)
+    except ProofError as error:
+        raise DemoError("request_malformed", f"The request is not valid ({error.code}).") from error
+    # The slash is part of the test: http://localhost:8000@evil.example begins alike. Controls and
+    # backslashes are read differently by different parsers.
+    uri = asking.redirect_uri
+    is_plain = uri.isascii() and uri.isprintable() and not set(' \\"<>') & set(uri)
+    if asking.origin != bridge or not uri.startswith(f"{bridge}/") or not is_plain:
+        raise DemoError(
+            "request_foreign", "This wallet answers its own demo's bridge and no other."
+        )
+    return asking
+
+
+def _row(person: Person) -> dict[str, str | None]:
+    return {
+        "id": person.id,
+        "label": person.label,
+        "note": person.note,
+        "name": person.wallet.username,
+        "address": person.wallet.address.c32,
+    }
