@@ -148,7 +148,7 @@ class Settings(BaseSettings):
         """
         try:
             mode = self.key_file.stat().st_mode
-            text = self.key_file.read_text().strip()
+            text = self.key_file.read_text("ascii", errors="replace").strip()
         except OSError as error:
             raise ConfigError(
                 "key_missing", f"{self.key_file}: run `oidc-bridge init` to make one"

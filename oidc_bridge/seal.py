@@ -51,7 +51,7 @@ class Seal:
         nonce, box = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
             return AESGCM(self.key).decrypt(nonce, box, purpose.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: cut off within the nonce
             raise ConfigError("seal_broken", f"{purpose}: was the key file changed?") from error
 
     def digest(self, text: str, *, purpose: str) -> str:

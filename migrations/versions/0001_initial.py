@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("display_name", sa.Text(), nullable=True),
         sa.Column("picture", sa.Text(), nullable=True),
         sa.Column("email", sa.Text(), nullable=True),
+        sa.Column("unconfirmed", sa.JSON(), nullable=False),
         sa.Column("first_proved_at", sa.BigInteger(), nullable=False),
         sa.Column("last_proved_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(

@@ -195,9 +195,10 @@ def synapse_config(
             if secret_path is not None
             else ("client_secret", _make_secret(client_id))
         )
-    click.echo(
-        snippet(known, issuer=settings.issuer, name=settings.name, secret_line=line), nl=False
+    text = snippet(
+        known.id, known.scopes, issuer=settings.issuer, name=settings.name, secret_line=line
     )
+    click.echo(text, nl=False)
 
 
 def _make_secret(client_id: str) -> str:

@@ -172,9 +172,11 @@ def _write_provider(home: Path, settings: Settings, places: Places, secret: str)
     """Write what ``oidc-bridge synapse-config synapse --new-secret`` prints."""
     path = home / "oidc.yaml"
     path.touch(mode=0o600)
+    client = homeserver_client(places)
     path.write_text(
         snippet(
-            homeserver_client(places),
+            client.id,
+            client.scopes,
             issuer=settings.issuer,
             name=settings.name,
             secret_line=("client_secret", secret),

@@ -5,7 +5,8 @@ Matrix appendices, "User Identifiers"; what Synapse makes of others: synapse-rp 
 
 import re
 
-_LEGAL = re.compile(r"[a-z0-9.=/+-][a-z0-9._=/+-]*")
+# "=" is legal in Matrix, but Synapse escapes with it and so escapes it too.
+_LEGAL = re.compile(r"[a-z0-9./+-][a-z0-9._/+-]*")
 # Synapse refuses "@localpart:server" over 255 characters; server names may have up to 230.
 _MAX_ID = 255
 

@@ -1,10 +1,9 @@
 """What Synapse must be told: the YAML for ``homeserver.yaml`` and where it listens for us."""
 
-import json
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
 _IDP_ID = "stacks"
@@ -25,28 +24,37 @@ def server_name_of(homeserver: str) -> str:
     return urlsplit(homeserver).netloc
 
 
-def snippet(client: Client, *, issuer: str, name: str, secret_line: tuple[str, str]) -> str:
+def snippet(
+    client_id: str,
+    scopes: Sequence[str],
+    *,
+    issuer: str,
+    name: str,
+    secret_line: tuple[str, str],
+) -> str:
     """Return the YAML that Synapse 1.129 or newer loads as it stands.
 
     Args:
+        scopes: What the client may ask for. Synapse asks for no more than it can use, and never
+            for an e-mail address: it would take it away from whoever had it.
         secret_line: ``("client_secret", ...)`` or ``("client_secret_path", ...)``.
 
-    What each line is for stands in ``docs/synapse.md``. Strings are written as JSON, which is
-    YAML and leaves no doubt about quotes.
+    What each line is for stands in ``docs/synapse.md``.
     """
-    text = json.dumps
+    text = _quoted
     key, value = secret_line
+    asked = [scope for scope in ("openid", "profile") if scope in scopes]
     return f"""\
-# Synapse 1.129 or newer. Printed by `oidc-bridge synapse-config {client.id}`.
+# Synapse 1.129 or newer. Printed by `oidc-bridge synapse-config {client_id}`.
 oidc_providers:
   - idp_id: {_IDP_ID}
     idp_name: {text(name)}
     issuer: {text(issuer)}
-    client_id: {text(client.id)}
+    client_id: {text(client_id)}
     {key}: {text(value)}
     client_auth_method: client_secret_basic
     pkce_method: always
-    scopes: {text(list(client.scopes[:2]))}
+    scopes: [{', '.join(map(text, asked))}]
     user_profile_method: auto
     backchannel_logout_enabled: true
     # Tells us which chat app is asking. A request without it is a re-authentication.
@@ -63,8 +71,18 @@ oidc_providers:
 """
 
 
+def _quoted(text: str) -> str:
+    """Return *text* as a YAML string that stays a string, whatever is in it."""
+    signs = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'"{"".join(signs)}"'
+
+
 def _base(homeserver: str) -> str:
-    url = urlsplit(homeserver)
-    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment:
-        raise BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
+    refusal = BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
+    try:
+        url = urlsplit(homeserver)
+    except ValueError as error:
+        raise refusal from error
+    if url.scheme not in ("https", "http") or not url.hostname or set("?#") & set(homeserver):
+        raise refusal
     return homeserver.rstrip("/")

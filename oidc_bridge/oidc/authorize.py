@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from oidc_bridge.errors import SentError, ShownError
 from oidc_bridge.oidc.client import Client, redirect_uri_matches
@@ -144,7 +144,7 @@ def answer_url(target: Target, answer: Mapping[str, str], *, issuer: str) -> str
     fields = {**answer, "iss": issuer}
     if target.state is not None:
         fields["state"] = target.state
-    separator = "&" if urlsplit(target.redirect_uri).query else "?"
+    separator = "&" if "?" in target.redirect_uri else "?"
     return f"{target.redirect_uri}{separator}{urlencode(fields)}"
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Connection,
     ForeignKey,
     Row,
@@ -50,6 +51,7 @@ class IdentityRow(Base):
     display_name: Mapped[str | None] = mapped_column(Text)
     picture: Mapped[str | None] = mapped_column(Text)
     email: Mapped[str | None] = mapped_column(Text)
+    unconfirmed: Mapped[list[str]] = mapped_column(JSON)
     first_proved_at: Mapped[datetime] = mapped_column(UtcTime)
     last_proved_at: Mapped[datetime] = mapped_column(UtcTime)
 
@@ -86,6 +88,7 @@ class Session:
     created_at: datetime
     expires_at: datetime
     user_agent: str
+    unconfirmed: tuple[str, ...] = ()
 
 
 _SESSION_COLUMNS = (
@@ -103,6 +106,7 @@ _SESSION_COLUMNS = (
     SessionRow.created_at,
     SessionRow.expires_at,
     SessionRow.user_agent,
+    IdentityRow.unconfirmed,
 )
 _LIVE = (
     SessionRow.ended_at.is_(None),
@@ -133,6 +137,7 @@ _REFRESH_IDENTITY = (
         display_name=bindparam("display_name"),
         picture=bindparam("picture"),
         email=bindparam("email"),
+        unconfirmed=bindparam("unconfirmed"),
         last_proved_at=bindparam("now"),
     )
 )
@@ -234,6 +239,7 @@ def _recognise(connection: Connection, identity: Identity) -> tuple[str, str]:
         "display_name": identity.profile.display_name,
         "picture": identity.profile.picture,
         "email": identity.profile.email,
+        "unconfirmed": list(identity.unconfirmed),
     }
     now = identity.proved_at
     if known is None:
@@ -275,4 +281,5 @@ def _to_session(row: Row[*tuple[Any, ...]]) -> Session:
         created_at=row.created_at,
         expires_at=row.expires_at,
         user_agent=row.user_agent,
+        unconfirmed=tuple(row.unconfirmed),
     )

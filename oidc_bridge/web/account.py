@@ -9,6 +9,7 @@ from typing import TypeVar
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import PageError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import SCOPES
@@ -30,7 +31,7 @@ from oidc_bridge.storage.consents import (
 from oidc_bridge.storage.ledger import record, tell_of_app, tell_of_sessions
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.cards import device_of, matrix_id, person_card
+from oidc_bridge.web.cards import device_of, matrix_id, method_in_words, person_card
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -288,7 +289,7 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
     return AppItem(
         id=given.consent.id,
         title=given.app_title,
-        host=given.app.partition("://")[2],
+        host=given.app.partition("://")[2] or which_app(client, None).host,
         via=client.name,
         mxid=matrix_id(given.consent.question.localpart, client),
         scopes=[SCOPES[scope].title for scope in given.consent.granted if scope in SCOPES],
@@ -307,7 +308,7 @@ def _sessions(connection: Connection, current: Session, now: datetime) -> list[S
         SessionItem(
             id=session.id,
             device=device_of(session.user_agent),
-            method=session.method,
+            method=method_in_words(session.method),
             since=session.created_at,
             last_used=session.authenticated_at,
             is_this=session.id == current.id,

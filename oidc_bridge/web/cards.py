@@ -10,6 +10,8 @@ from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.accounts import Session
 
+_METHODS = {"blockstack": "Blockstack wallet"}
+
 
 @dataclass(frozen=True, slots=True)
 class AppCard:
@@ -63,6 +65,11 @@ def matrix_id(localpart: str, client: Client) -> str:
     if client.kind != "homeserver" or client.server_name is None:
         return ""
     return f"@{localpart}:{client.server_name}"
+
+
+def method_in_words(method: str) -> str:
+    """Return how somebody signed in."""
+    return _METHODS.get(method, method)
 
 
 def device_of(user_agent: str) -> str:

@@ -28,6 +28,10 @@ from oidc_bridge.web.steps import Standing, advance, issue, send_error, stand
 views = Blueprint("consent", __name__, url_prefix="/consent")
 
 _WILL_NOT = ("The keys of your wallet", "Your coins", "What you do in other apps")
+_NAME_DOUBTS = {"username_owner", "username_lookup"}
+_UNCONFIRMED = (
+    "Your wallet also names a name. We could not confirm that it is yours, so it is not used."
+)
 _NEWS = {
     "expired": "You said yes a while ago, and that yes has run out.",
     "text": "What this page says has changed since you last said yes.",
@@ -255,7 +259,7 @@ def _note(session: Session, localpart: str, server_name: str | None) -> str:
     """Say why the Matrix ID is not the name that the person owns."""
     best = candidates(session.address, session.name, server_name)[0]
     if localpart == best:
-        return ""
+        return _UNCONFIRMED if _NAME_DOUBTS & set(session.unconfirmed) else ""
     if best == session.name:
         return (
             f"It is not {session.name}, because your Matrix ID stays what it was at your first"

@@ -95,7 +95,11 @@ def test_synapse_is_told_what_the_command_prints() -> None:
     client = world.homeserver_client(PLACES)
 
     printed = snippet(
-        client, issuer=PLACES.bridge, name="Demo bridge", secret_line=("client_secret", "s")
+        client.id,
+        client.scopes,
+        issuer=PLACES.bridge,
+        name="Demo bridge",
+        secret_line=("client_secret", "s"),
     )
 
     (provider,) = yaml.safe_load(printed)["oidc_providers"]

@@ -61,6 +61,15 @@ def test_an_app_is_listed_with_what_it_gets_and_as_whom(ann: Person) -> None:
     assert "Your display name and picture" in page
 
 
+def test_an_ordinary_client_is_listed_with_its_host(ann: Person) -> None:
+    ann.tokens(WIKI)
+
+    page = ann.account_page()
+
+    assert "The Wiki" in page
+    assert "wiki.example" in page
+
+
 def test_removing_access_asks_first(ann: Person, app: Flask) -> None:
     ann.tokens()
     action = re.search(r"/account/apps/[^/]+/remove", ann.account_page())[0]
