@@ -1,0 +1,136 @@
+"""Localparts: what Synapse takes as it stands (synapse-rp.md section 4), and who gets which."""
+
+import pytest
+
+from oidc_bridge.matrix.localpart import candidates, is_legal
+
+ADDRESS = "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"
+
+
+@pytest.mark.parametrize(
+    "localpart",
+    [
+        "a",
+        "ann",
+        "muneeb.id",
+        "alice.id.stx",
+        "a+b",
+        "a/b",
+        "-dash",
+        ".dot",
+        "a..b",
+        "a_b",
+        "a_",
+        "1a",
+        "1.id",
+        "0x7f",
+        "1.2",
+        "1-2",
+        "1_2",
+        ADDRESS.lower(),
+        f"{ADDRESS.lower()}.2",
+    ],
+)
+def test_synapse_takes_it_as_it_stands(localpart):
+    assert is_legal(localpart)
+
+
+@pytest.mark.parametrize(
+    "localpart",
+    [
+        "",
+        # lower-cased by Synapse
+        "Alice.BTC",
+        "A",
+        ADDRESS,
+        # written as =xx by Synapse
+        "\u00fcmlaut",
+        "a b",
+        "user@x",
+        "a~b",
+        "a=b",
+        "=",
+        "_under",
+        "_",
+        "a:b",
+        "a#b",
+        "a%b",
+        "a\\b",
+        'a"b',
+        "a!b",
+        # trimmed by Synapse, or worse
+        " a",
+        "a ",
+        "a\n",
+        "a\tb",
+        "a\0b",
+        # reserved by Synapse
+        "0",
+        "7",
+        "123456",
+        # letters and digits to Python, but not to Matrix
+        "\u0430nn",
+        "\uff41nn",
+        "\u0661\u0662\u0663",
+        "\u00b2",
+        "a\u200b",
+        "\u017f",
+        "\u212a",
+    ],
+)
+def test_synapse_would_change_or_refuse_it(localpart):
+    assert not is_legal(localpart)
+
+
+@pytest.mark.parametrize("server_name", ["matrix.example", "m.example:8448", "s" * 230])
+def test_a_matrix_id_has_at_most_255_characters(server_name):
+    room = 255 - len("@:") - len(server_name)
+
+    assert is_legal("a" * room, server_name)
+    assert not is_legal("a" * (room + 1), server_name)
+
+
+def test_the_limit_holds_where_the_server_name_is_not_known():
+    assert is_legal("a" * 253)
+    assert not is_legal("a" * 254)
+
+
+def test_a_person_with_a_name_gets_it():
+    assert candidates(ADDRESS, "ann.id", "matrix.example")[0] == "ann.id"
+
+
+def test_a_person_without_a_name_gets_the_address_in_lower_case():
+    assert candidates(ADDRESS, None, "matrix.example")[0] == ADDRESS.lower()
+
+
+def test_behind_a_name_stand_the_address_and_ten_numbers():
+    address = ADDRESS.lower()
+
+    assert candidates(ADDRESS, "ann.id") == [
+        "ann.id",
+        address,
+        *(f"{address}.{number}" for number in range(2, 12)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["", "Ann.id", "_ann.id", "ann@id", "1", "\u00e4nn.id", "a" * 254])
+def test_a_name_that_synapse_would_change_is_passed_over_for_the_address(name):
+    assert candidates(ADDRESS, name)[0] == ADDRESS.lower()
+
+
+def test_a_name_too_long_for_this_server_is_passed_over_there_alone():
+    name = f"{'a' * 48}.{'b' * 48}.{'c' * 20}"
+
+    assert candidates(ADDRESS, name, "matrix.example")[0] == name
+    assert candidates(ADDRESS, name, "s" * 140)[0] == ADDRESS.lower()
+
+
+def test_every_candidate_is_legal_and_no_two_are_the_same():
+    for name in (None, "ann.id", "Ann.id", ADDRESS.lower()):
+        found = candidates(ADDRESS, name, "matrix.example")
+        assert all(is_legal(localpart, "matrix.example") for localpart in found)
+        assert len(set(found)) >= 11
+
+
+def test_nothing_is_a_candidate_where_nothing_fits():
+    assert candidates(ADDRESS, "ann.id", "s" * 250) == []

@@ -1,0 +1,165 @@
+"""The discovery document says only what is true: each value is held against the module it is of."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+from authlib.oidc.discovery import OpenIDProviderMetadata
+
+from oidc_bridge.errors import SentError
+from oidc_bridge.oidc.authorize import answer_url, check_request, find_target
+from oidc_bridge.oidc.client import AuthMethod
+from oidc_bridge.oidc.keys import ALGORITHM
+from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.oidc.redeem import read_request
+from oidc_bridge.oidc.scopes import SCOPES, Person, claims_for
+from oidc_bridge.oidc.tokens import id_token_claims
+from tests.driver import HOMESERVER, ISSUER, authorize_query, query_of
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DOCUMENT = discovery(ISSUER)
+
+
+def check(**changes: str | None) -> None:
+    parameters = authorize_query(**changes)
+    check_request(parameters, find_target(parameters, HOMESERVER), now=NOW)
+
+
+def test_authlib_finds_it_valid():
+    OpenIDProviderMetadata(DOCUMENT).validate()
+
+
+def test_the_issuer_is_given_byte_for_byte():
+    assert DOCUMENT["issuer"] == ISSUER
+
+
+def test_every_address_is_one_of_ours():
+    addresses = {
+        name: value
+        for name, value in DOCUMENT.items()
+        if name.endswith(("_endpoint", "_uri")) and isinstance(value, str)
+    }
+
+    assert {"authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"} <= set(
+        addresses
+    )
+    assert all(value.startswith(f"{ISSUER}/") for value in addresses.values())
+
+
+@pytest.mark.parametrize("issuer", ["http://localhost:8000", "http://127.0.0.1:8000"])
+def test_a_bridge_on_loopback_says_the_same(issuer):
+    document = discovery(issuer)
+
+    assert document["token_endpoint"] == f"{issuer}/token"
+    assert set(document) == set(DOCUMENT)
+
+
+def test_the_scopes_are_those_we_know():
+    assert DOCUMENT["scopes_supported"] == list(SCOPES)
+    assert "openid" in DOCUMENT["scopes_supported"]
+
+
+def test_the_claims_are_those_of_an_id_token_with_every_scope():
+    person = Person("s", "ann.id", "Ann", "https://ann.example/a.png", "ann@example.org")
+    claims = id_token_claims(
+        issuer=ISSUER,
+        client_id="wiki",
+        person_claims=claims_for(SCOPES, person),
+        sid="sid",
+        nonce="nonce",
+        authenticated_at=NOW,
+        access_token="token",
+        now=NOW,
+        life=timedelta(hours=1),
+    )
+
+    assert sorted(DOCUMENT["claims_supported"]) == sorted(claims)
+
+
+@pytest.mark.parametrize(
+    ("value", "parameter"),
+    [
+        ("response_types_supported", "response_type"),
+        ("response_modes_supported", "response_mode"),
+        ("code_challenge_methods_supported", "code_challenge_method"),
+        ("prompt_values_supported", "prompt"),
+    ],
+)
+def test_what_is_said_to_be_supported_is_accepted_and_nothing_else(value, parameter):
+    everything = {
+        *("code", "token", "id_token", "code token", "code id_token", "none"),
+        *("query", "fragment", "form_post", "query.jwt", "plain", "S256", "S512"),
+        *("login", "consent", "select_account", "create"),
+    }
+    accepted = set()
+
+    for word in everything:
+        try:
+            check(**{parameter: word})
+        except SentError:
+            continue
+        accepted.add(word)
+
+    assert accepted == set(DOCUMENT[value])
+
+
+def test_the_grants_are_those_of_the_token_endpoint():
+    accepted = []
+
+    for grant in ("authorization_code", "refresh_token", "password", "client_credentials"):
+        form = {
+            "grant_type": grant,
+            "code": "c",
+            "redirect_uri": "r",
+            "code_verifier": "v",
+            "refresh_token": "t",
+        }
+        try:
+            read_request(form)
+        except SentError as error:
+            assert error.code == "unsupported_grant_type"
+            continue
+        accepted.append(grant)
+
+    assert accepted == DOCUMENT["grant_types_supported"]
+
+
+def test_clients_authenticate_as_is_said():
+    assert DOCUMENT["token_endpoint_auth_methods_supported"] == list(get_args(AuthMethod))
+
+
+def test_id_tokens_are_signed_as_is_said():
+    assert DOCUMENT["id_token_signing_alg_values_supported"] == [ALGORITHM] == ["RS256"]
+
+
+@pytest.mark.parametrize(
+    ("said", "parameter"),
+    [
+        ("request_parameter_supported", "request"),
+        ("request_uri_parameter_supported", "request_uri"),
+    ],
+)
+def test_what_is_not_supported_is_said_so_and_refused(said, parameter):
+    assert DOCUMENT[said] is False
+    with pytest.raises(SentError) as caught:
+        check(**{parameter: "x"})
+    assert caught.value.code == f"{parameter}_not_supported"
+
+
+def test_the_issuer_is_in_every_answer_as_is_said():
+    parameters = authorize_query()
+    target = find_target(parameters, HOMESERVER)
+
+    assert DOCUMENT["authorization_response_iss_parameter_supported"] is True
+    assert query_of(answer_url(target, {"code": "x"}, issuer=ISSUER))["iss"] == ISSUER
+
+
+def test_synapse_reads_that_it_can_sign_people_out():
+    assert DOCUMENT["backchannel_logout_supported"] is True
+    assert DOCUMENT["backchannel_logout_session_supported"] is True
+    assert "sid" in DOCUMENT["claims_supported"]
+
+
+def test_implicit_and_hybrid_flows_are_not_offered():
+    assert DOCUMENT["response_types_supported"] == ["code"]
+    assert "implicit" not in DOCUMENT["grant_types_supported"]

@@ -1,0 +1,983 @@
+"""The command line, as an operator types it: each test in a folder of its own."""
+
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from oidc_bridge import __version__, storage
+from oidc_bridge.cli import cli
+from oidc_bridge.config import load
+from oidc_bridge.errors import FetchError
+from oidc_bridge.factory import bare_app
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.seal import digest_of
+from oidc_bridge.storage.apps import get_client
+from tests.fakes import FakeFetch
+
+ISSUER = "https://id.example.org"
+HOMESERVER = "https://matrix.example.org/"
+
+
+@dataclass
+class Operator:
+    """Somebody at a shell, in a folder."""
+
+    folder: Path
+
+    def run(self, *words: str, answers: str | None = None) -> Result:
+        """Run a command; a traceback fails the test."""
+        config = str(self.folder / "config.toml")
+        result = CliRunner().invoke(cli, ["--config", config, *words], input=answers)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def does(self, *words: str, answers: str | None = None) -> str:
+        """Run a command that must succeed; return what it printed."""
+        result = self.run(*words, answers=answers)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def fails(self, *words: str) -> str:
+        """Run a command that must say in one line why not; return the code."""
+        result = self.run(*words)
+        assert result.exit_code == 1, result.output
+        assert result.stdout == ""
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+        return result.stderr.partition(":")[0]
+
+    def client(self, client_id: str) -> Client:
+        with bare_app(load(self.folder / "config.toml")).app_context():
+            with storage.read() as connection:
+                found = get_client(connection, client_id)
+            storage.db.engine.dispose()
+        return found
+
+    def execute(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        connection = sqlite3.connect(self.folder / "bridge.db")
+        try:
+            rows = connection.execute(sql, values).fetchall()
+            connection.commit()
+        finally:
+            connection.close()
+        return rows
+
+    def database(self) -> bytes:
+        """Return every byte of the database, its journal included."""
+        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("bridge.db*")))
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch):
+    for name in os.environ:
+        if name.upper().startswith("OIDC_BRIDGE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def set_up(tmp_path_factory) -> Path:
+    """Return a folder in which `init` was run once, to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.upper().startswith("OIDC_BRIDGE_"):
+                patch.delenv(name)
+        operator = Operator(tmp_path_factory.mktemp("set_up"))
+        operator.does("init", "--issuer", ISSUER, "--name", "Example ID")
+    return operator.folder
+
+
+@pytest.fixture
+def operator(set_up: Path, tmp_path: Path) -> Operator:
+    """Return the operator of a bridge that was just set up."""
+    folder = tmp_path / "bridge"
+    shutil.copytree(set_up, folder)
+    return Operator(folder)
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Operator:
+    """Return an operator in an empty folder."""
+    return Operator(tmp_path)
+
+
+def secret_in(output: str) -> str:
+    (secret,) = (
+        line.split()[1] for line in output.splitlines() if line.startswith("client_secret:")
+    )
+    return secret
+
+
+# --- init ---
+
+
+def test_init_makes_config_key_database_and_signing_keys(set_up):
+    settings = load(set_up / "config.toml")
+
+    assert settings.issuer == ISSUER
+    assert settings.name == "Example ID"
+    assert settings.seal()
+    assert [key["state"] for key in json.loads(Operator(set_up).does("keys", "list", "--json"))]
+
+
+def test_init_keeps_the_key_file_from_everybody_else(set_up):
+    mode = (set_up / "bridge.key").stat().st_mode
+
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_init_keeps_the_key_file_from_everybody_else_whatever_the_umask(newcomer):
+    before = os.umask(0)
+    try:
+        newcomer.does("init", "--issuer", ISSUER)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((newcomer.folder / "bridge.key").stat().st_mode) == 0o600
+
+
+def test_init_says_what_it_wrote_and_what_comes_next(newcomer):
+    said = newcomer.does("init", "--issuer", ISSUER)
+
+    assert f"wrote {newcomer.folder / 'config.toml'}" in said
+    assert f"wrote {newcomer.folder / 'bridge.key'}" in said
+    assert "client add synapse" in said
+    assert "synapse-config synapse" in said
+    assert "serve" in said
+
+
+def test_init_never_prints_the_key(newcomer):
+    result = newcomer.run("init", "--issuer", ISSUER)
+
+    assert (newcomer.folder / "bridge.key").read_text().strip() not in result.output
+
+
+def test_init_run_again_leaves_everything_as_it_is(operator):
+    before = {name: (operator.folder / name).read_bytes() for name in ("config.toml", "bridge.key")}
+    keys = operator.does("keys", "list")
+
+    said = operator.does("init", "--issuer", "https://other.example", "--name", "Other")
+
+    assert "wrote" not in said
+    assert {name: (operator.folder / name).read_bytes() for name in before} == before
+    assert operator.does("keys", "list") == keys
+
+
+def test_two_bridges_never_share_a_key(newcomer, set_up):
+    newcomer.does("init", "--issuer", ISSUER)
+
+    assert (newcomer.folder / "bridge.key").read_text() != (set_up / "bridge.key").read_text()
+
+
+def test_init_makes_the_folder_of_its_config(tmp_path):
+    operator = Operator(tmp_path / "a" / "b")
+
+    operator.does("init", "--issuer", ISSUER)
+
+    assert (tmp_path / "a" / "b" / "bridge.db").is_file()
+
+
+def test_init_needs_an_issuer(newcomer):
+    result = newcomer.run("init")
+
+    assert result.exit_code == 2
+    assert "--issuer" in result.stderr
+    assert list(newcomer.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--issuer", "http://id.example.org"),
+        ("--issuer", "https://id.example.org/"),
+        ("--issuer", ISSUER, "--database", "mysql://db"),
+        ("--issuer", ISSUER, "--name", ""),
+        ("--issuer", ISSUER, "--name", 'A "name"'),
+        ("--issuer", ISSUER, "--name", "two\nlines"),
+        ("--issuer", ISSUER, "--name", 'x"\nrsa_bits = 3072\n"'),
+    ],
+)
+def test_init_with_a_bad_value_says_so_and_can_be_run_again(newcomer, words):
+    assert newcomer.fails("init", *words) == "config_invalid"
+
+    newcomer.does("init", "--issuer", ISSUER)
+
+
+# --- config errors ---
+
+
+def leaves(
+    group: click.Group = cli, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(leaves())
+NAMES = {("client", name): ("wiki",) for name in ("show", "secret", "remove")}
+ARGUMENTS = {
+    **NAMES,
+    ("client", "remove"): ("wiki", "--yes"),
+    ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
+    ("synapse-config",): ("wiki", "--new-secret"),
+    ("deliver",): ("--once",),
+}
+# `init` makes the configuration, `demo` brings its own.
+CONFIGURED = [path for path in COMMANDS if path[0] not in ("init", "demo")]
+
+
+def words_of(path: tuple[str, ...]) -> tuple[str, ...]:
+    return (*path, *ARGUMENTS.get(path, ()))
+
+
+@pytest.mark.parametrize("path", CONFIGURED, ids=" ".join)
+def test_without_a_config_every_command_says_in_one_line_what_to_run(newcomer, path):
+    assert newcomer.fails(*words_of(path)) == "config_missing"
+    assert list(newcomer.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", CONFIGURED, ids=" ".join)
+def test_with_a_bad_config_every_command_says_in_one_line_what_is_wrong(newcomer, path):
+    (newcomer.folder / "config.toml").write_text('issuer = "http://id.example.org"\nport = 1\n')
+
+    assert newcomer.fails(*words_of(path)) == "config_invalid"
+
+
+# Commands that read or write the database, `migrate` alone apart.
+STORED = [path for path in CONFIGURED if path not in (("migrate",), ("doctor",))]
+
+
+@pytest.mark.parametrize("path", STORED, ids=" ".join)
+def test_before_migrate_every_command_says_in_one_line_what_to_run(operator, path):
+    for file in operator.folder.glob("bridge.db*"):
+        file.unlink()
+
+    assert operator.fails(*words_of(path)) == "schema_behind"
+
+
+@pytest.mark.parametrize("path", [("keys", "list"), ("keys", "rotate"), ("serve",)], ids=" ".join)
+@pytest.mark.parametrize("spoil", ["missing", "readable", "malformed", "another"])
+def test_what_needs_the_key_file_says_in_one_line_what_is_wrong_with_it(operator, path, spoil):
+    key_file = operator.folder / "bridge.key"
+    match spoil:
+        case "missing":
+            key_file.unlink()
+        case "readable":
+            key_file.chmod(0o644)
+        case "malformed":
+            key_file.write_text("no key")
+        case "another":
+            key_file.write_text("5e" * 32)
+
+    expected = "seal_broken" if spoil == "another" else f"key_{spoil}"
+    assert operator.fails(*words_of(path)) == expected
+
+
+def test_an_unknown_command_is_wrong_usage(operator):
+    assert operator.run("frobnicate").exit_code == 2
+    assert operator.run("client", "frobnicate").exit_code == 2
+
+
+def test_the_config_may_be_named_by_the_environment(operator, monkeypatch):
+    monkeypatch.setenv("OIDC_BRIDGE_CONFIG", str(operator.folder / "config.toml"))
+
+    result = CliRunner().invoke(cli, ["client", "list"])
+
+    assert result.exit_code == 0
+
+
+def test_the_version_is_the_packages():
+    result = CliRunner().invoke(cli, ["--version"])
+
+    assert result.output == f"oidc-bridge, version {__version__}\n"
+
+
+# --- help ---
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(path):
+    result = CliRunner().invoke(cli, [*path, "--help"], prog_name="oidc-bridge")
+
+    assert result.exit_code == 0
+    assert "Example" in result.output
+    assert f"oidc-bridge {' '.join(path)}" in result.output.partition("Example")[2]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_example_is_a_command_that_click_understands(path):
+    result = CliRunner().invoke(cli, [*path, "--help"], prog_name="oidc-bridge")
+    examples = [
+        line.strip().partition(" > ")[0]
+        for line in result.output.splitlines()
+        if line.startswith("    oidc-bridge ")
+    ]
+
+    assert examples
+    for example in examples:
+        words = example.split('"')[0].split()[1 + len(path) :]
+        options = {option for known in COMMANDS[path].params for option in known.opts}
+        assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_help_of_all_names_every_command():
+    result = CliRunner().invoke(cli, ["--help"])
+
+    assert all(path[0] in result.output for path in COMMANDS)
+    assert "Exit codes" in result.output
+
+
+# --- client add ---
+
+
+def test_a_homeserver_is_registered_by_its_address_alone(operator):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+
+    added = operator.client("synapse")
+    assert added.kind == "homeserver"
+    assert added.name == "matrix.example.org"
+    assert added.server_name == "matrix.example.org"
+    assert added.redirect_uris == ("https://matrix.example.org/_synapse/client/oidc/callback",)
+    assert added.backchannel_logout_uri == (
+        "https://matrix.example.org/_synapse/client/oidc/backchannel_logout"
+    )
+    assert added.scopes == ("openid", "profile")
+    assert added.required_scopes == ("openid",)
+    assert added.auth_methods == ("client_secret_basic", "client_secret_post")
+
+
+def test_a_web_client_is_registered_by_its_redirect_uris(operator):
+    uris = ("https://wiki.example/cb", "http://localhost:5000/cb")
+
+    operator.does(
+        *("client", "add", "wiki", "--name", "The Wiki"),
+        *("--redirect-uri", uris[0], "--redirect-uri", uris[1]),
+        *("--scope", "openid", "--scope", "email", "--require", "email"),
+    )
+
+    added = operator.client("wiki")
+    assert added.kind == "web"
+    assert added.name == "The Wiki"
+    assert added.redirect_uris == uris
+    assert added.scopes == ("openid", "email")
+    assert added.required_scopes == ("openid", "email")
+    assert added.server_name is None
+    assert added.backchannel_logout_uri is None
+
+
+def test_what_is_said_wins_over_what_the_homeserver_implies(operator):
+    operator.does(
+        *("client", "add", "synapse", "--homeserver", "https://chat.example.org:8448"),
+        *("--server-name", "example.org", "--name", "Example Chat"),
+        *("--backchannel-logout-uri", "http://synapse:8008/logout"),
+    )
+
+    added = operator.client("synapse")
+    assert added.server_name == "example.org"
+    assert added.name == "Example Chat"
+    assert added.backchannel_logout_uri == "http://synapse:8008/logout"
+
+
+def test_a_secret_is_printed_once_and_is_valid(operator):
+    said = operator.does("client", "add", "wiki", "--redirect-uri", "https://wiki.example/cb")
+
+    assert said.startswith("client_id:     wiki\n")
+    assert operator.client("wiki").has_secret(digest_of(secret_in(said)))
+
+
+def test_a_public_client_has_no_secret(operator):
+    said = operator.does(
+        "client", "add", "app", "--public", "--redirect-uri", "https://app.example/cb"
+    )
+
+    added = operator.client("app")
+    assert "secret" not in said
+    assert added.secret_digests == ()
+    assert added.auth_methods == ("none",)
+
+
+URI = ("--redirect-uri", "https://wiki.example/cb")
+BAD_CLIENTS = {
+    "no address": (("wiki",), "invalid_redirect_uri"),
+    "http": (("wiki", "--redirect-uri", "http://wiki.example/cb"), "invalid_redirect_uri"),
+    "javascript": (("wiki", "--redirect-uri", "javascript:alert(1)"), "invalid_redirect_uri"),
+    "fragment": (("wiki", "--redirect-uri", "https://wiki.example/#x"), "invalid_redirect_uri"),
+    "user": (("wiki", "--redirect-uri", "https://a@wiki.example/"), "invalid_redirect_uri"),
+    "state in it": (
+        ("wiki", "--redirect-uri", "https://wiki.example/?state=x"),
+        "invalid_redirect_uri",
+    ),
+    "one good, one bad": (("wiki", *URI, "--redirect-uri", "cb"), "invalid_redirect_uri"),
+    "id with a space": (("the wiki", *URI), "client_id_malformed"),
+    "id with a colon": (("wiki:1", *URI), "client_id_malformed"),
+    "id with a percent sign": (("wiki%31", *URI), "client_id_malformed"),
+    "id with a line break": (("wiki\nallow_existing_users: true", *URI), "client_id_malformed"),
+    "id with an umlaut": (("w\u00eeki", *URI), "client_id_malformed"),
+    "id too long": (("w" * 65, *URI), "client_id_malformed"),
+    "empty id": (("", *URI), "client_id_malformed"),
+    "unknown scope": (("wiki", *URI, "--scope", "admin"), "invalid_client_metadata"),
+    "no openid": (("wiki", *URI, "--scope", "profile"), "invalid_client_metadata"),
+    "unknown required scope": (("wiki", *URI, "--require", "admin"), "invalid_client_metadata"),
+    "required but not allowed": (
+        ("wiki", *URI, "--scope", "openid", "--require", "email"),
+        "invalid_client_metadata",
+    ),
+    "logout somewhere odd": (
+        ("wiki", *URI, "--backchannel-logout-uri", "ftp://wiki.example"),
+        "invalid_client_metadata",
+    ),
+    "logout nowhere": (
+        ("wiki", *URI, "--backchannel-logout-uri", "https://[::1"),
+        "invalid_client_metadata",
+    ),
+    "homeserver without scheme": (
+        ("synapse", "--homeserver", "matrix.example.org"),
+        "homeserver_invalid",
+    ),
+    "homeserver that is no address": (
+        ("synapse", "--homeserver", "https://[::1"),
+        "homeserver_invalid",
+    ),
+    "homeserver on http": (
+        ("synapse", "--homeserver", "http://matrix.example.org"),
+        "invalid_redirect_uri",
+    ),
+    "homeserver with a password": (
+        ("synapse", "--homeserver", "https://a:b@matrix.example.org"),
+        "invalid_redirect_uri",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CLIENTS)
+def test_a_registration_that_breaks_a_rule_is_refused_and_leaves_nothing(operator, case):
+    words, code = BAD_CLIENTS[case]
+
+    assert operator.fails("client", "add", *words) == code
+
+    assert json.loads(operator.does("client", "list", "--json")) == []
+    assert operator.execute("SELECT * FROM client_secrets") == []
+
+
+def test_a_client_is_registered_once(operator):
+    operator.does("client", "add", "wiki", *URI)
+
+    code = operator.fails("client", "add", "wiki", "--redirect-uri", "https://evil.example/cb")
+
+    assert code == "client_exists"
+    assert operator.client("wiki").redirect_uris == ("https://wiki.example/cb",)
+    assert len(operator.client("wiki").secret_digests) == 1
+
+
+def test_an_id_of_64_letters_is_taken(operator):
+    operator.does("client", "add", "w" * 62 + "-_", *URI)
+
+    assert operator.client("w" * 62 + "-_")
+
+
+# --- client list, show, secret, remove ---
+
+
+def test_clients_are_listed_for_people_and_for_scripts(operator):
+    operator.does("client", "add", "wiki", "--name", "The Wiki", *URI)
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+
+    assert operator.does("client", "list").splitlines() == [
+        "synapse  homeserver  matrix.example.org",
+        "wiki  web  The Wiki",
+    ]
+    assert [one["id"] for one in json.loads(operator.does("client", "list", "--json"))] == [
+        "synapse",
+        "wiki",
+    ]
+
+
+def test_an_empty_list_is_empty(operator):
+    assert operator.does("client", "list") == ""
+    assert json.loads(operator.does("client", "list", "--json")) == []
+
+
+def test_a_client_is_shown_without_its_secrets(operator):
+    operator.does("client", "add", "wiki", "--name", "The Wiki", *URI)
+
+    assert json.loads(operator.does("client", "show", "wiki")) == {
+        "id": "wiki",
+        "name": "The Wiki",
+        "kind": "web",
+        "redirect_uris": ["https://wiki.example/cb"],
+        "auth_methods": ["client_secret_basic", "client_secret_post"],
+        "scopes": ["openid", "profile", "email", "offline_access"],
+        "required_scopes": ["openid"],
+        "server_name": None,
+        "backchannel_logout_uri": None,
+        "secrets": 1,
+    }
+
+
+def test_two_secrets_are_valid_and_the_third_drops_the_oldest(operator):
+    first = secret_in(operator.does("client", "add", "wiki", *URI))
+    second = operator.does("client", "secret", "wiki").strip()
+
+    known = operator.client("wiki")
+    assert known.has_secret(digest_of(first))
+    assert known.has_secret(digest_of(second))
+
+    third = operator.does("client", "secret", "wiki").strip()
+
+    known = operator.client("wiki")
+    assert not known.has_secret(digest_of(first))
+    assert known.has_secret(digest_of(second))
+    assert known.has_secret(digest_of(third))
+
+
+def test_a_new_secret_of_one_client_leaves_the_others_alone(operator):
+    other = secret_in(operator.does("client", "add", "other", *URI))
+    operator.does("client", "add", "wiki", *URI)
+
+    for _ in range(3):
+        operator.does("client", "secret", "wiki")
+
+    assert operator.client("other").has_secret(digest_of(other))
+
+
+def test_secrets_are_in_no_list_no_log_and_not_in_the_database(operator, caplog):
+    caplog.set_level(logging.DEBUG)
+    added = operator.run("client", "add", "synapse", "--homeserver", HOMESERVER)
+    secrets = [secret_in(added.stdout), operator.does("client", "secret", "synapse").strip()]
+    snippet = operator.does("synapse-config", "synapse", "--new-secret")
+    secrets.append(yaml.safe_load(snippet)["oidc_providers"][0]["client_secret"])
+
+    shown = (
+        operator.does("client", "show", "synapse")
+        + operator.does("client", "list")
+        + operator.does("client", "list", "--json")
+        + added.stderr
+    )
+
+    key = (operator.folder / "bridge.key").read_text().strip()
+    for secret in (*secrets, key):
+        assert secret not in shown
+        assert secret not in caplog.text
+        assert secret.encode() not in operator.database()
+    assert digest_of(secrets[-1]) not in shown
+    assert digest_of(secrets[-1]).encode() in operator.database()
+
+
+def test_no_private_key_lies_open_in_the_database(operator):
+    database = operator.database()
+
+    assert b"PRIVATE KEY" not in database
+    assert bytes.fromhex((operator.folder / "bridge.key").read_text()) not in database
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("client", "show", "nobody"),
+        ("client", "secret", "nobody"),
+        ("client", "remove", "nobody", "--yes"),
+        ("synapse-config", "nobody", "--new-secret"),
+        ("synapse-config", "nobody", "--secret-path", "/etc/secret"),
+    ],
+    ids=" ".join,
+)
+def test_a_client_that_does_not_exist_is_told(operator, words):
+    assert operator.fails(*words) == "client_unknown"
+
+
+def test_a_public_client_gets_no_secret_that_it_could_not_use(operator):
+    operator.does("client", "add", "app", "--public", *URI)
+
+    assert operator.run("client", "secret", "app").exit_code == 1
+    assert operator.client("app").secret_digests == ()
+
+
+def test_a_removed_client_is_gone_with_its_secrets(operator):
+    operator.does("client", "add", "wiki", *URI)
+
+    operator.does("client", "remove", "wiki", "--yes")
+
+    assert operator.fails("client", "show", "wiki") == "client_unknown"
+    assert operator.execute("SELECT * FROM client_secrets") == []
+
+
+@pytest.mark.parametrize(("answer", "is_gone"), [("y\n", True), ("n\n", False), ("", False)])
+def test_removing_asks_first(operator, answer, is_gone):
+    operator.does("client", "add", "wiki", *URI)
+
+    result = operator.run("client", "remove", "wiki", answers=answer)
+
+    assert (result.exit_code == 0) == is_gone
+    assert (operator.does("client", "list") == "") == is_gone
+
+
+def test_a_removed_client_can_come_back_with_another_secret(operator):
+    old = secret_in(operator.does("client", "add", "wiki", *URI))
+    operator.does("client", "remove", "wiki", "--yes")
+
+    new = secret_in(operator.does("client", "add", "wiki", *URI))
+
+    assert operator.client("wiki").has_secret(digest_of(new))
+    assert not operator.client("wiki").has_secret(digest_of(old))
+
+
+def test_what_an_operator_did_is_in_the_ledger(operator):
+    operator.does("client", "add", "wiki", *URI)
+    operator.does("client", "secret", "wiki")
+    operator.does("client", "remove", "wiki", "--yes")
+    operator.does("keys", "rotate")
+
+    told = [kind for (kind,) in operator.execute("SELECT kind FROM events ORDER BY at")]
+    assert told == ["client added", "client secret made", "client removed", "keys rotated"]
+
+
+# --- synapse-config ---
+
+
+def test_the_snippet_is_yaml_with_a_fresh_secret(operator):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+
+    (provider,) = yaml.safe_load(operator.does("synapse-config", "synapse", "--new-secret"))[
+        "oidc_providers"
+    ]
+
+    assert provider["issuer"] == ISSUER
+    assert provider["idp_name"] == "Example ID"
+    assert provider["client_id"] == "synapse"
+    assert operator.client("synapse").has_secret(digest_of(provider["client_secret"]))
+
+
+def test_the_snippet_may_name_a_file_and_makes_no_secret(operator):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+    before = operator.client("synapse").secret_digests
+
+    (provider,) = yaml.safe_load(
+        operator.does("synapse-config", "synapse", "--secret-path", "/etc/oidc.secret")
+    )["oidc_providers"]
+
+    assert provider["client_secret_path"] == "/etc/oidc.secret"
+    assert "client_secret" not in provider
+    assert operator.client("synapse").secret_digests == before
+
+
+@pytest.mark.parametrize("words", [(), ("--new-secret", "--secret-path", "/etc/secret")])
+def test_the_snippet_needs_exactly_one_way_to_the_secret(operator, words):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+
+    result = operator.run("synapse-config", "synapse", *words)
+
+    assert result.exit_code == 2
+    assert "--new-secret or --secret-path" in result.stderr
+    assert result.stdout == ""
+    assert len(operator.client("synapse").secret_digests) == 1
+
+
+def test_there_is_no_snippet_for_a_client_that_is_no_homeserver(operator):
+    operator.does("client", "add", "wiki", *URI)
+
+    assert operator.fails("synapse-config", "wiki", "--new-secret") == "client_not_homeserver"
+    assert len(operator.client("wiki").secret_digests) == 1
+
+
+def test_a_homeserver_must_be_able_to_keep_a_secret(operator):
+    """Its snippet says ``client_secret_basic``, which a public client may not use."""
+    result = operator.run("client", "add", "synapse", "--public", "--homeserver", HOMESERVER)
+
+    assert result.exit_code != 0
+
+
+# --- keys ---
+
+
+def keys_of(operator: Operator) -> dict[str, str]:
+    listed = json.loads(operator.does("keys", "list", "--json"))
+    return {key["kid"]: key["state"] for key in listed}
+
+
+def test_a_fresh_bridge_has_a_key_that_signs_and_the_next_one(operator):
+    assert sorted(keys_of(operator).values()) == ["active", "next"]
+
+
+def test_rotating_uses_the_next_key_and_keeps_the_old_one_published(operator):
+    before = keys_of(operator)
+    (old,) = (kid for kid, state in before.items() if state == "active")
+    (upcoming,) = (kid for kid, state in before.items() if state == "next")
+
+    said = operator.does("keys", "rotate")
+
+    after = keys_of(operator)
+    assert said == f"{upcoming}\n"
+    assert after[old] == "retired"
+    assert after[upcoming] == "active"
+    assert sorted(after.values()) == ["active", "next", "retired"]
+
+
+def test_every_rotation_has_one_key_that_signs(operator):
+    for _ in range(3):
+        operator.does("keys", "rotate")
+
+    states = sorted(keys_of(operator).values())
+    assert states == ["active", "next", "retired", "retired", "retired"]
+
+
+def test_keys_are_listed_for_people(operator):
+    lines = operator.does("keys", "list").splitlines()
+
+    assert len(lines) == 2
+    assert {line.split()[1] for line in lines} == {"active", "next"}
+
+
+def test_without_an_active_key_rotating_says_what_to_run(operator):
+    operator.execute("DELETE FROM signing_keys")
+
+    assert operator.fails("keys", "rotate") == "keys_missing"
+
+
+# --- doctor ---
+
+
+def checks_of(result: Result) -> dict[str, bool]:
+    return {check["check"]: check["ok"] for check in json.loads(result.stdout)}
+
+
+OFFLINE = ["database", "signing keys", "cryptography", "clients"]
+
+
+def test_the_doctor_finds_a_fresh_bridge_well(operator):
+    said = operator.does("doctor", "--offline")
+
+    assert [line.split(":")[0] for line in said.splitlines()] == [f"ok    {c}" for c in OFFLINE]
+    assert "none registered" in said
+
+
+def test_the_doctor_tells_scripts_the_same(operator):
+    result = operator.run("doctor", "--offline", "--json")
+
+    assert result.exit_code == 0
+    assert checks_of(result) == dict.fromkeys(OFFLINE, True)
+
+
+# What is done to the bridge, the check that fails, the code in its words.
+ILLS = {
+    "no signing keys": ("DELETE FROM signing_keys", "signing keys", "keys_missing"),
+    "no active key": (
+        "UPDATE signing_keys SET state = 'next'",
+        "signing keys",
+        "keys_missing",
+    ),
+    "a schema of the future": (
+        "UPDATE alembic_version SET version_num = 'future'",
+        "database",
+        "schema_behind",
+    ),
+    "a redirect URI that nobody may have": (
+        "UPDATE clients SET redirect_uris = '[\"http://wiki.example/\"]'",
+        "clients",
+        "invalid_redirect_uri",
+    ),
+}
+
+
+@pytest.mark.parametrize("ill", ILLS)
+def test_the_doctor_finds(operator, ill):
+    sql, check, code = ILLS[ill]
+    operator.does("client", "add", "wiki", *URI)
+    operator.execute(sql)
+
+    result = operator.run("doctor", "--offline", "--json")
+
+    assert result.exit_code == 1
+    assert checks_of(result) == dict.fromkeys(OFFLINE, True) | {check: False}
+    (said,) = (one["says"] for one in json.loads(result.stdout) if not one["ok"])
+    assert said.startswith(f"{code}: ")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda key: key.unlink(), "key_missing"),
+        (lambda key: key.chmod(0o640), "key_readable"),
+        (lambda key: key.write_text("no key"), "key_malformed"),
+        (lambda key: key.write_text("5e" * 32), "seal_broken"),
+    ],
+    ids=["missing", "readable", "malformed", "another"],
+)
+def test_the_doctor_finds_a_key_file_that_is(operator, spoil, code):
+    spoil(operator.folder / "bridge.key")
+
+    result = operator.run("doctor", "--offline")
+
+    assert result.exit_code == 1
+    assert f"FAIL  signing keys: {code}: " in result.stdout
+
+
+def test_the_doctor_finds_a_database_that_was_never_migrated(operator):
+    for file in operator.folder.glob("bridge.db*"):
+        file.unlink()
+
+    result = operator.run("doctor", "--offline")
+
+    assert result.exit_code == 1
+    assert "FAIL  database: schema_behind: " in result.stdout
+    assert "ok    cryptography" in result.stdout
+
+
+def test_the_doctor_finds_a_database_that_cannot_be_opened(operator):
+    config = operator.folder / "config.toml"
+    config.write_text(config.read_text().replace("bridge.db", "no/such/folder/bridge.db"))
+
+    result = operator.run("doctor", "--offline")
+
+    assert result.exit_code == 1
+    assert "FAIL  database: " in result.stdout
+
+
+WELL_KNOWN = f"{ISSUER}/.well-known/openid-configuration"
+
+
+@pytest.fixture
+def network(monkeypatch) -> FakeFetch:
+    """Return what the doctor reaches instead of the world: a bridge that answers as it must."""
+    fetch = FakeFetch({WELL_KNOWN: (200, discovery(ISSUER))})
+    module = import_module("oidc_bridge.cli.doctor")  # its face names the command
+    monkeypatch.setattr(module, "make_fetch", lambda settings: fetch)
+    return fetch
+
+
+def test_the_doctor_asks_the_issuer_as_a_relying_party_would(operator, network):
+    said = operator.does("doctor")
+
+    assert f"ok    issuer: {ISSUER} answers as it must" in said
+    assert "ok    name services: none configured" in said
+    assert network.calls == [WELL_KNOWN]
+
+
+def test_the_doctor_asks_nobody_when_offline(operator, network):
+    operator.does("doctor", "--offline")
+
+    assert network.calls == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((200, "<html>Welcome to nginx!</html>"), "issuer_wrong"),
+        ((200, {**discovery(ISSUER), "issuer": "https://evil.example"}), "issuer_wrong"),
+        ((200, []), "issuer_wrong"),
+        ((404, {"error": "not found"}), "issuer_wrong"),
+        (FetchError("fetch_failed", "no answer"), "fetch_failed"),
+        (FetchError("fetch_blocked", "10.0.0.1 is no public address"), "fetch_blocked"),
+    ],
+    ids=["a page", "another issuer", "a list", "404", "nothing", "an internal address"],
+)
+def test_the_doctor_finds_an_issuer_that_answers(operator, network, answer, code):
+    network.answers[WELL_KNOWN] = answer
+
+    result = operator.run("doctor")
+
+    assert result.exit_code == 1
+    assert f"FAIL  issuer: {code}: " in result.stdout
+
+
+def test_the_doctor_asks_every_name_service(operator, network):
+    config = operator.folder / "config.toml"
+    config.write_text(config.read_text() + '[[names]]\nurl = "https://names.example/"\n')
+
+    said = operator.does("doctor")
+
+    assert "ok    name services: 1 reachable" in said
+    assert network.calls[-1] == "https://names.example/v1/names/"
+
+
+def test_the_doctor_finds_a_name_service_that_is_away(operator, network):
+    config = operator.folder / "config.toml"
+    config.write_text(config.read_text() + '[[names]]\nurl = "https://names.example"\n')
+    network.answers["https://names.example/v1/names/"] = FetchError("fetch_failed", "no answer")
+
+    result = operator.run("doctor")
+
+    assert result.exit_code == 1
+    assert "FAIL  name services: names_unreachable: https://names.example" in result.stdout
+
+
+# --- migrate, prune, deliver ---
+
+
+def test_migrate_brings_an_empty_database_to_head(operator):
+    for file in operator.folder.glob("bridge.db*"):
+        file.unlink()
+
+    assert operator.does("migrate") == "the database is at head\n"
+
+    assert operator.execute("SELECT version_num FROM alembic_version")
+    assert operator.execute("SELECT * FROM clients") == []
+
+
+def test_migrate_changes_nothing_at_head(operator):
+    operator.does("client", "add", "wiki", *URI)
+
+    operator.does("migrate")
+
+    assert operator.client("wiki")
+
+
+def test_migrate_works_where_the_path_has_a_percent_sign(set_up, tmp_path):
+    operator = Operator(tmp_path / "odd %dir")
+    shutil.copytree(set_up, operator.folder)
+    (operator.folder / "bridge.db").unlink()
+
+    operator.does("migrate")
+
+    assert operator.execute("SELECT * FROM clients") == []
+
+
+def test_prune_tells_what_it_deleted(operator):
+    assert operator.does("prune").splitlines() == [
+        "       0 authorization requests",
+        "       0 challenges",
+        "       0 access tokens",
+        "       0 refresh tokens",
+        "       0 signing keys",
+    ]
+
+
+def test_prune_forgets_a_retired_key_when_its_last_token_has_died(operator):
+    operator.does("keys", "rotate")
+    life = timedelta(seconds=load(operator.folder / "config.toml").lifetimes.id_token)
+    long_ago = datetime.now(UTC) - life - timedelta(minutes=1)
+
+    assert "0 signing keys" in operator.does("prune")
+    operator.execute(
+        "UPDATE signing_keys SET retired_at = ? WHERE state = 'retired'",
+        int(long_ago.timestamp() * 1_000_000),
+    )
+    assert "1 signing keys" in operator.does("prune")
+
+    assert sorted(keys_of(operator).values()) == ["active", "next"]
+
+
+def test_deliver_once_tries_what_is_due_and_stops(operator):
+    assert operator.does("deliver", "--once") == "tried 0\n"
+
+
+def test_no_command_takes_a_secret_as_an_argument():
+    for path, command in COMMANDS.items():
+        for parameter in command.params:
+            is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+            assert is_flag or parameter.name not in ("secret", "password", "key", "token"), path
