@@ -5,12 +5,20 @@ with two underscores, ``OIDC_BRIDGE_SERVER__PORT``). Unknown settings stop the s
 relative to the folder of the file.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,9 +27,12 @@ from pydantic_settings import (
 )
 
 from oidc_bridge.errors import ConfigError
+from oidc_bridge.origins import read_origin
 from oidc_bridge.seal import Seal
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_ENV_PREFIX = "OIDC_BRIDGE_"
+# Read by the command line, and by the project's own tests.
+_OTHER_ENV = ("CONFIG", "TEST_")
 
 
 def data_dir(name: str) -> Path:
@@ -34,27 +45,26 @@ def data_dir(name: str) -> Path:
 
 
 def _check_origin(value: str) -> str:
-    """Accept ``https://host[:port]``, or http on loopback, spelt as a browser would."""
-    url = urlsplit(value)
-    if url.scheme not in ("https", "http") or not url.hostname:
-        raise ValueError("must be an address like https://id.example.org")
-    if url.scheme == "http" and url.hostname not in _LOOPBACK:
+    """Accept ``https://host[:port]`` or ``http://...``, spelt as a browser would."""
+    origin = read_origin(value)
+    if value != str(origin):
+        raise ValueError(f"must be an origin, spelt {origin}")
+    return value
+
+
+def _check_issuer(value: str) -> str:
+    if not read_origin(value).is_trustworthy:
         raise ValueError("must be https (http is for localhost only)")
-    if value != f"{url.scheme}://{url.netloc}".lower() or "@" in url.netloc:
-        raise ValueError(
-            "must be scheme, host and port only: lower case, no path, no slash at the end"
-        )
     return value
 
 
 def _check_web_address(value: str) -> str:
-    url = urlsplit(value)
-    if url.scheme not in ("https", "http") or not url.hostname:
-        raise ValueError("must be an http(s) address")
+    read_origin(value)
     return value
 
 
 Origin = Annotated[str, AfterValidator(_check_origin)]
+Issuer = Annotated[Origin, AfterValidator(_check_issuer)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
 
 
@@ -107,18 +117,18 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix="OIDC_BRIDGE_",
+        env_prefix=_ENV_PREFIX,
         env_nested_delimiter="__",
     )
 
-    issuer: Origin
+    issuer: Issuer
     name: str = Field(default="Sign in", min_length=1, max_length=60)
     help_url: WebAddress | None = None
     database: str = "sqlite:///bridge.db"
     key_file: Path = Path("bridge.key")
-    rsa_bits: Literal[2048, 3072] = 2048
+    rsa_bits: Annotated[Literal[2048, 3072], BeforeValidator(int)] = 2048
     # Origins that outgoing requests may reach although they are internal or plain http.
-    allow_private: frozenset[str] = frozenset()
+    allow_private: frozenset[Origin] = frozenset()
     wallets: tuple[WebWallet, ...] = ()
     names: tuple[NameLookup, ...] = ()
     server: Server = Server()
@@ -127,7 +137,7 @@ class Settings(BaseSettings):
     @property
     def host(self) -> str:
         """The issuer's host and port, as people see it."""
-        return urlsplit(self.issuer).netloc
+        return read_origin(self.issuer).netloc
 
     @property
     def is_https(self) -> bool:
@@ -136,7 +146,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_database(self) -> Self:
-        if not re.match(r"(sqlite|postgresql\+psycopg):///?", self.database):
+        if not re.match(r"sqlite:///(?!:memory:)[^?]|postgresql\+psycopg://", self.database):
             raise ValueError("database must be sqlite:///FILE or postgresql+psycopg://...")
         return self
 
@@ -169,6 +179,12 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: ``config_missing`` or ``config_invalid``, the latter naming each setting.
     """
+    for name in os.environ:
+        setting = name.removeprefix(_ENV_PREFIX)
+        if setting == name or setting.startswith(_OTHER_ENV):
+            continue
+        if setting.partition("__")[0].lower() not in Settings.model_fields:
+            raise ConfigError("config_invalid", f"{name}: there is no such setting")
     if not path.is_file():
         raise ConfigError("config_missing", f"{path}: run `oidc-bridge init` to make one")
 

@@ -94,10 +94,16 @@ def bare_app(settings: Settings) -> Flask:
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[None]:
-    """Let `storage` work inside this context, without a web server; for the command line."""
+def open_database(settings: Settings, *, check: bool = True) -> Iterator[None]:
+    """Let `storage` work inside this context, without a web server; for the command line.
+
+    Raises:
+        ConfigError: ``schema_behind``, unless told not to *check*.
+    """
     with bare_app(settings).app_context():
         try:
+            if check:
+                storage.check_schema(db.engine, settings.database)
             yield
         finally:
             db.engine.dispose()

@@ -460,7 +460,7 @@ BAD_CLIENTS = {
     ),
     "homeserver with a password": (
         ("synapse", "--homeserver", "https://a:b@matrix.example.org"),
-        "invalid_redirect_uri",
+        "homeserver_invalid",
     ),
 }
 

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / PACKAGE
 # From the ground up. Who stands on a floor may import from those below it, never from beside it.
 FLOORS = (
     ("errors",),
-    ("seal",),
+    ("seal", "origins"),
     ("identity", "ports", "config"),
     ("proofs", "oidc", "matrix"),
     ("apps",),
@@ -30,7 +30,18 @@ FLOORS = (
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 
-PURE = {"errors", "identity", "ports", "seal", "proofs", "oidc", "matrix", "apps", "flow"}
+PURE = {
+    "errors",
+    "identity",
+    "ports",
+    "seal",
+    "origins",
+    "proofs",
+    "oidc",
+    "matrix",
+    "apps",
+    "flow",
+}
 # Libraries with the world in them, and the ways to a clock or to the environment.
 WORLDLY = {"flask", "flask_sqlalchemy", "werkzeug", "sqlalchemy", "alembic", "requests", "urllib3"}
 IMPURE = {

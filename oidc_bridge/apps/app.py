@@ -3,16 +3,15 @@
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.origins import read_origin
 
 AppKind = Literal["web", "native", "unknown", "client"]
 
 _MAX_URL = 4096
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,63}")
-_HOST = re.compile(r"[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 # Schemes by which a browser would run or show something instead of opening an app.
 _REFUSED_SCHEMES = frozenset(
     [
@@ -60,7 +59,7 @@ def which_app(client: Client, redirect_url: str | None) -> App:
         SentError: ``invalid_request`` if *redirect_url* is one that no app could have.
     """
     if client.kind != "homeserver":
-        return App("", client.name, urlsplit(client.redirect_uris[0]).netloc, "client")
+        return App("", client.name, read_origin(client.redirect_uris[0]).netloc, "client")
     if redirect_url is None:
         return App("", client.name, "", "unknown")
     return _read(redirect_url)
@@ -70,22 +69,16 @@ def _read(redirect_url: str) -> App:
     """Parse once, here; only scheme and host go any further (the rest is the app's own)."""
     refusal = SentError("invalid_request", "The address of the app (redirectUrl) cannot be used.")
     printable = redirect_url.isascii() and redirect_url.isprintable()
-    if not printable or len(redirect_url) > _MAX_URL or re.search(r"[\s\\]", redirect_url):
+    if not printable or len(redirect_url) > _MAX_URL or set(" \\") & set(redirect_url):
         raise refusal
-    try:
-        url = urlsplit(redirect_url)
-        port = url.port
-    except ValueError as error:
-        raise refusal from error
-    scheme = url.scheme
+    scheme = redirect_url.partition(":")[0].lower()
     if scheme in ("http", "https"):
-        host = (url.hostname or "").rstrip(".")
-        if not _HOST.fullmatch(f"[{host}]" if ":" in host else host) or "@" in url.netloc:
-            raise refusal
-        shown = f"[{host}]" if ":" in host else host
-        if port is not None and port != {"http": 80, "https": 443}[scheme]:
-            shown += f":{port}"
-        return App(f"{scheme}://{shown}", shown, shown, "web")
-    if not _SCHEME.fullmatch(scheme) or scheme in _REFUSED_SCHEMES:
+        try:
+            origin = read_origin(redirect_url)
+        except ValueError as error:
+            raise refusal from error
+        host = origin.netloc.replace(".:", ":").removesuffix(".")
+        return App(f"{scheme}://{host}", host, host, "web")
+    if ":" not in redirect_url or not _SCHEME.fullmatch(scheme) or scheme in _REFUSED_SCHEMES:
         raise refusal
     return App(f"{scheme}:", f"{scheme} on this device", "", "native")

@@ -205,6 +205,8 @@ def _make_secret(client_id: str) -> str:
     now, made = datetime.now(UTC), new_secret()
 
     def keep(connection: Connection) -> None:
+        if get_client(connection, client_id).is_public:
+            raise BridgeError("client_public", f"{client_id} has no use for a secret")
         add_secret(connection, client_id, made, now=now)
         record(connection, "client secret made", now=now, client_id=client_id)
 
@@ -227,11 +229,14 @@ def _check(new: Client) -> None:
         check_redirect_uri(uri)
     if new.backchannel_logout_uri is not None:
         check_backchannel_uri(new.backchannel_logout_uri)
-    unknown = (set(new.scopes) | set(new.required_scopes)) - set(SCOPES)
-    if unknown or "openid" not in new.scopes:
+    if set(new.scopes) - set(SCOPES) or "openid" not in new.scopes:
         raise BridgeError(
             "invalid_client_metadata", f"scopes must hold openid and be of {', '.join(SCOPES)}"
         )
+    if set(new.required_scopes) - set(new.scopes):
+        raise BridgeError("invalid_client_metadata", "a required scope is not among the scopes")
+    if new.kind == "homeserver" and new.is_public:
+        raise BridgeError("invalid_client_metadata", "a homeserver keeps a secret: no --public")
 
 
 def _public(known: Client) -> dict[str, object]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
@@ -44,12 +45,15 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
     if not offline:
         checks += [("issuer", _issuer), ("name services", _names)]
     results = []
-    with open_database(settings):
+    with open_database(settings, check=False):
         for name, check in checks:
             try:
                 results.append({"check": name, "ok": True, "says": check(settings)})
             except BridgeError as error:
                 results.append({"check": name, "ok": False, "says": str(error)})
+            except SQLAlchemyError as error:
+                says = f"database_unusable: {type(error).__name__}"
+                results.append({"check": name, "ok": False, "says": says})
     if as_json:
         click.echo(json.dumps(results, indent=2))
     else:

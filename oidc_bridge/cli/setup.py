@@ -61,8 +61,7 @@ def init(context: click.Context, issuer: str, name: str, database: str) -> None:
     """
     path: Path = context.obj
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(config_text(issuer=issuer, name=name, database=database))
+        write_config(path, config_text(issuer=issuer, name=name, database=database))
         click.echo(f"wrote {path}")
     settings = load(path)
     if not settings.key_file.exists():
@@ -85,6 +84,23 @@ def config_text(*, issuer: str, name: str, database: str, extra: str = "") -> st
         if any(c in value for c in '"\\\n\r'):
             raise ConfigError("config_invalid", f"{value!r}: no quotes, no backslashes")
     return _CONFIG.format(issuer=issuer, name=name, database=database, extra=extra)
+
+
+def write_config(path: Path, text: str) -> None:
+    """Write a configuration file if it can be used; else leave nothing behind.
+
+    Raises:
+        ConfigError: ``config_invalid``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(text)
+    try:
+        load(draft)
+    except ConfigError:
+        draft.unlink()
+        raise
+    draft.rename(path)
 
 
 def prepare(settings: Settings) -> None:

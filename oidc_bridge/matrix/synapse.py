@@ -1,9 +1,9 @@
 """What Synapse must be told: the YAML for ``homeserver.yaml`` and where it listens for us."""
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.origins import read_origin
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
 _IDP_ID = "stacks"
@@ -21,7 +21,7 @@ def backchannel_uri(homeserver: str) -> str:
 
 def server_name_of(homeserver: str) -> str:
     """Return the host of *homeserver*: the server name where nobody said otherwise."""
-    return urlsplit(homeserver).netloc
+    return read_origin(homeserver).netloc
 
 
 def snippet(
@@ -54,7 +54,7 @@ oidc_providers:
     {key}: {text(value)}
     client_auth_method: client_secret_basic
     pkce_method: always
-    scopes: [{', '.join(map(text, asked))}]
+    scopes: [{", ".join(map(text, asked))}]
     user_profile_method: auto
     backchannel_logout_enabled: true
     # Tells us which chat app is asking. A request without it is a re-authentication.
@@ -78,11 +78,10 @@ def _quoted(text: str) -> str:
 
 
 def _base(homeserver: str) -> str:
-    refusal = BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
     try:
-        url = urlsplit(homeserver)
+        read_origin(homeserver)
     except ValueError as error:
-        raise refusal from error
-    if url.scheme not in ("https", "http") or not url.hostname or set("?#") & set(homeserver):
-        raise refusal
+        raise BridgeError("homeserver_invalid", f"{homeserver!r}: {error}") from error
+    if set("?#") & set(homeserver):
+        raise BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
     return homeserver.rstrip("/")

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.origins import read_origin
 
 Kind = Literal["homeserver", "web"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
 _RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 
@@ -40,6 +40,11 @@ class Client:
     server_name: str | None = None
     backchannel_logout_uri: str | None = None
 
+    @property
+    def is_public(self) -> bool:
+        """Whether it has no way to prove who it is (RFC 6749 section 2.1)."""
+        return self.auth_methods == ("none",)
+
     def has_secret(self, digest: str) -> bool:
         """Return whether *digest* is that of a valid secret, in time independent of which."""
         return sum(compare_digest(known, digest) for known in self.secret_digests) > 0
@@ -54,23 +59,17 @@ def check_redirect_uri(uri: str) -> str:
     Raises:
         BridgeError: ``invalid_redirect_uri`` (RFC 7591 section 3.2.2).
     """
-
-    def refuse(why: str) -> BridgeError:
-        return BridgeError("invalid_redirect_uri", f"{uri!r}: {why}")
-
-    if not uri.isascii() or any(c.isspace() or not c.isprintable() or c == "\\" for c in uri):
-        raise refuse("only printable ASCII without spaces or backslashes")
     try:
-        url = urlsplit(uri)
-        _ = url.port
+        origin = read_origin(uri)
     except ValueError as error:
-        raise refuse("not an address") from error
-    if not url.hostname or not _is_web(url.scheme, url.hostname):
-        raise refuse("must be https, or http on localhost")
-    if "#" in uri or "@" in url.netloc:
-        raise refuse("no fragment, no user name")
-    if _RESERVED & {name for name, _ in parse_qsl(url.query, keep_blank_values=True)}:
-        raise refuse(f"its query must not hold any of {', '.join(sorted(_RESERVED))}")
+        raise BridgeError("invalid_redirect_uri", f"{uri!r}: {error}") from error
+    if not origin.is_trustworthy:
+        raise BridgeError("invalid_redirect_uri", f"{uri!r}: must be https, or http on localhost")
+    if "#" in uri:
+        raise BridgeError("invalid_redirect_uri", f"{uri!r}: must not have a fragment")
+    query = uri.partition("?")[2]
+    if _RESERVED & {name for name, _ in parse_qsl(query, keep_blank_values=True)}:
+        raise BridgeError("invalid_redirect_uri", f"{uri!r}: its query holds what we append")
     return uri
 
 
@@ -80,14 +79,13 @@ def check_backchannel_uri(uri: str) -> str:
     Raises:
         BridgeError: ``invalid_client_metadata``.
     """
-    url = urlsplit(uri)
-    if url.scheme not in ("https", "http") or not url.hostname or "#" in uri or "@" in url.netloc:
-        raise BridgeError("invalid_client_metadata", f"{uri!r}: not a web address")
+    try:
+        read_origin(uri)
+    except ValueError as error:
+        raise BridgeError("invalid_client_metadata", f"{uri!r}: {error}") from error
+    if "#" in uri:
+        raise BridgeError("invalid_client_metadata", f"{uri!r}: must not have a fragment")
     return uri
-
-
-def _is_web(scheme: str, host: str) -> bool:
-    return scheme == "https" or (scheme == "http" and host in _LOOPBACK)
 
 
 def redirect_uri_matches(uri: str, registered: Sequence[str]) -> bool:

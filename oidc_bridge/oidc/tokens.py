@@ -37,9 +37,8 @@ def id_token_claims(
         "sid": sid,
         "at_hash": left_half_hash(access_token),
     }
-    if nonce is not None:
-        claims["nonce"] = nonce
-    return claims
+    claims.pop("nonce", None)
+    return claims if nonce is None else {**claims, "nonce": nonce}
 
 
 def logout_token_claims(

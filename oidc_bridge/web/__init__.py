@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -16,6 +15,7 @@ from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError, ConfigError, PageError, ProofError, SentError, explain
 from oidc_bridge.identity import Proof
 from oidc_bridge.oidc.keys import as_bytes
+from oidc_bridge.origins import read_origin
 from oidc_bridge.seal import Seal
 from oidc_bridge.web.snapshot import Snapshots
 
@@ -86,20 +86,13 @@ def see_other(url: str) -> Response:
     return Response(status=303, headers={"Location": url})
 
 
-def let_form_lead_to(*addresses: str) -> None:
-    """Let this page's forms end at *addresses*, through however many redirects.
+def let_form_lead_to(redirect_uri: str, app_key: str) -> None:
+    """Let this page's forms end at the client and the app, through however many redirects.
 
     Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
     the way back to the client would be blocked, silently.
     """
-    targets = []
-    for address in addresses:
-        url = urlsplit(address)
-        if url.scheme in ("https", "http"):
-            targets.append(f"{url.scheme}://{url.netloc}")
-        elif url.scheme:
-            targets.append(f"{url.scheme}:")
-    g.form_targets = targets
+    g.form_targets = [str(read_origin(redirect_uri)), *filter(None, [app_key])]
 
 
 def _add_headers(answer: Response) -> Response:

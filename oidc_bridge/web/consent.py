@@ -88,8 +88,7 @@ def review(request_id: str) -> Response:
     if session is None or isinstance(standing.step, SignIn):
         return see_other(url_for("signin.choose", request_id=request_id))
     shown = _review(standing, session)
-    target = standing.authorization.target
-    let_form_lead_to(target.redirect_uri, standing.authorization.redirect_url or "")
+    let_form_lead_to(standing.authorization.target.redirect_uri, standing.app.key)
     return page(
         "consent/review.html",
         csrf=form_token(browser),

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import ProofError, SentError, explain
 from oidc_bridge.flow import SignIn
 from oidc_bridge.identity import Challenge, Identity
@@ -260,8 +261,9 @@ def _is_signed_in(
 
 def _allow_way_back(open_request: OpenRequest) -> None:
     if open_request.authorization is not None:
-        kept = open_request.authorization
-        let_form_lead_to(kept.target.redirect_uri, kept.redirect_url or "")
+        target = open_request.authorization.target
+        app = which_app(target.client, open_request.authorization.redirect_url)
+        let_form_lead_to(target.redirect_uri, app.key)
 
 
 def _wallet_links(auth_request: str) -> list[WalletLink]:
