@@ -1,6 +1,8 @@
 """`create_app`: the one place where settings, proofs, storage, fetch and views are joined."""
 
+import gc
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,6 +16,7 @@ from oidc_bridge.config import Settings, data_dir, load
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.identity import Proof
+from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.names import NameService
@@ -61,10 +64,29 @@ def create_app(
 def from_environment() -> Flask:
     """Return the bridge of the file that ``OIDC_BRIDGE_CONFIG`` names, for any WSGI server.
 
-    For example ``gunicorn -k gthread 'oidc_bridge.factory:from_environment()'``, with
-    ``oidc-bridge deliver`` beside it.
+    For example ``gunicorn -k gthread 'oidc_bridge.factory:from_environment()'``. To be called in
+    the process that serves: it starts the thread that brings sign-outs to clients, and a thread
+    does not survive a fork.
     """
-    return create_app(load(Path(os.environ.get("OIDC_BRIDGE_CONFIG", "config.toml"))))
+    settings = load(Path(os.environ.get("OIDC_BRIDGE_CONFIG", "config.toml")))
+    app = create_app(settings)
+    threading.Thread(target=_deliver, args=(app, settings), name="courier", daemon=True).start()
+    # What is loaded now stays: the collector need not look at it again with every generation.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    return app
+
+
+def _deliver(app: Flask, settings: Settings) -> None:
+    with app.app_context():
+        make_courier(settings).keep_delivering(threading.Event())
+
+
+def make_courier(settings: Settings) -> Courier:
+    """Return the outbox's worker; it needs an application context to work in."""
+    post = make_fetch(settings).post_form
+    return Courier(settings.issuer, settings.seal(), post, system_clock)
 
 
 def bare_app(settings: Settings) -> Flask:

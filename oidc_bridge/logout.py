@@ -9,9 +9,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Protocol
 
-from oidc_bridge.errors import FetchError
+from sqlalchemy.exc import SQLAlchemyError
+
+from oidc_bridge.errors import BridgeError, FetchError
 from oidc_bridge.oidc.keys import active, sign
 from oidc_bridge.oidc.tokens import logout_token_claims
 from oidc_bridge.ports import Fetched
@@ -27,6 +30,7 @@ _LEASE = timedelta(seconds=60)
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=1)
 _MAX_TRIES = 58
+_POLL_SECONDS = 1.0
 
 
 class Post(Protocol):
@@ -55,6 +59,17 @@ class Courier:
         for delivery in due:
             self._try(delivery)
         return len(due)
+
+    def keep_delivering(self, stop: Event) -> None:
+        """Deliver until told to stop; a database that is away for a while is waited for."""
+        while not stop.is_set():
+            try:
+                is_idle = self.deliver() == 0
+            except (SQLAlchemyError, BridgeError):
+                log.exception("logout deliveries failed; trying again")
+                is_idle = True
+            if is_idle:
+                stop.wait(_POLL_SECONDS)
 
     def _try(self, delivery: LogoutDelivery) -> None:
         outcome, is_over = self._send(delivery)

@@ -1,10 +1,8 @@
 """init, migrate, serve, deliver, prune."""
 
-import logging
 import os
 import secrets
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,21 +10,14 @@ import click
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
-from sqlalchemy.exc import SQLAlchemyError
 
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, load
-from oidc_bridge.errors import BridgeError, ConfigError
-from oidc_bridge.factory import bare_app, create_app, make_fetch, open_database
-from oidc_bridge.logout import Courier
-from oidc_bridge.storage import write
+from oidc_bridge.errors import ConfigError
+from oidc_bridge.factory import create_app, make_courier, open_database
+from oidc_bridge.storage import db, write
 from oidc_bridge.storage.keys import make_first_keys
 from oidc_bridge.storage.prune import prune_all
-from oidc_bridge.web import system_clock
-
-log = logging.getLogger(__name__)
-
-_POLL_SECONDS = 1.0
 
 _CONFIG = """\
 # oidc-bridge. Every setting with its meaning stands in config.example.toml.
@@ -137,17 +128,16 @@ def migrate(context: click.Context) -> None:
 @click.option("--port", type=int, help="Port to listen on; overrides the configuration.")
 @click.pass_context
 def serve(context: click.Context, host: str | None, port: int | None) -> None:
-    """Run the server, and the worker that brings sign-outs to clients.
+    """Run the server; its processes also bring sign-outs to clients.
 
     \b
     Example:
       oidc-bridge serve --host 127.0.0.1 --port 8000
     """
     settings = settings_of(context)
-    create_app(settings)  # says what is wrong before a worker would
-    stop = threading.Event()
-    courier = threading.Thread(target=_keep_delivering, args=(settings, stop), daemon=True)
-    courier.start()
+    with create_app(settings).app_context():  # says what is wrong before a worker would
+        # Workers are forked: no connection and no thread of ours may be there to be copied.
+        db.engine.dispose()
     server = Granian(
         "oidc_bridge.factory:from_environment",
         address=host or settings.server.host,
@@ -166,49 +156,26 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
     )
     os.environ["OIDC_BRIDGE_CONFIG"] = str(context.obj.resolve())
     click.echo(f"serving {settings.issuer} on {host or settings.server.host}", err=True)
-    try:
-        server.serve()
-    finally:
-        stop.set()
+    server.serve()
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Try what is due now, then stop.")
 @click.pass_context
 def deliver(context: click.Context, once: bool) -> None:
-    """Bring sign-outs to clients; only needed where another server than `serve` runs.
+    """Bring sign-outs to clients. Every server process does that too; this is for a look.
 
     \b
     Example:
       oidc-bridge deliver --once
     """
     settings = settings_of(context)
-    if once:
-        with open_database(settings):
-            click.echo(f"tried {make_courier(settings).deliver()}")
-        return
-    _keep_delivering(settings, threading.Event())
-
-
-def make_courier(settings: Settings) -> Courier:
-    """Return the outbox's worker; it needs an application context to work in."""
-    post = make_fetch(settings).post_form
-    return Courier(settings.issuer, settings.seal(), post, system_clock)
-
-
-def _keep_delivering(settings: Settings, stop: threading.Event) -> None:
-    app = bare_app(settings)
-    courier = make_courier(settings)
-    while not stop.is_set():
-        try:
-            with app.app_context():
-                tried = courier.deliver()
-        except (SQLAlchemyError, BridgeError):  # the database may be away for a while
-            log.exception("logout deliveries failed; trying again")
-            tried = 0
-            time.sleep(_POLL_SECONDS * 4)
-        if not tried:
-            stop.wait(_POLL_SECONDS)
+    with open_database(settings):
+        courier = make_courier(settings)
+        if once:
+            click.echo(f"tried {courier.deliver()}")
+        else:
+            courier.keep_delivering(threading.Event())
 
 
 @click.command()

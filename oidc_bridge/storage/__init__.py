@@ -7,8 +7,9 @@ at import.
 """
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -30,6 +31,9 @@ T = TypeVar("T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _RETRIES = 5
+# SQLite has one write lock. Who waits for it sleeps and looks again, for longer each time; whoever
+# waits here goes on at once.
+_ONE_WRITER = threading.Lock()
 # Serialization failure, deadlock: the database asks to be asked again.
 _RETRY_CODES = frozenset({"40001", "40P01"})
 
@@ -77,9 +81,11 @@ def write(work: Callable[[Connection], T]) -> T:
     loser's transaction is undone and *work* runs again, seeing what the winner did. So *work*
     must do nothing but ask and change the database.
     """
+    engine = db.engine
+    turn = _ONE_WRITER if engine.dialect.name == "sqlite" else nullcontext()
     for attempt in range(_RETRIES):
         try:
-            with db.engine.begin() as connection:
+            with turn, engine.begin() as connection:
                 return work(connection)
         except IntegrityError:
             if attempt == _RETRIES - 1:
@@ -93,9 +99,9 @@ def write(work: Callable[[Connection], T]) -> T:
 
 @contextmanager
 def read() -> Iterator[Connection]:
-    """Give a connection for questions only."""
+    """Give a connection for questions only; each sees what is committed when it is asked."""
     with db.engine.connect() as connection:
-        yield connection
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def engine_options(url: str, *, threads: int) -> dict[str, Any]:

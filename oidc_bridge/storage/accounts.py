@@ -91,6 +91,9 @@ class Session:
     unconfirmed: tuple[str, ...] = ()
 
 
+_ADD_SESSION = insert(SessionRow)
+_ADD_ACCOUNT = insert(AccountRow)
+_ADD_IDENTITY = insert(IdentityRow)
 _SESSION_COLUMNS = (
     SessionRow.id,
     SessionRow.account_id,
@@ -206,7 +209,7 @@ def sign_in(
         )
         return account_id
     connection.execute(
-        insert(SessionRow),
+        _ADD_SESSION,
         {
             "id": new_id(),
             "digest": digest_of(cookie),
@@ -244,9 +247,9 @@ def _recognise(connection: Connection, identity: Identity) -> tuple[str, str]:
     now = identity.proved_at
     if known is None:
         account_id, identity_id = new_id(), new_id()
-        connection.execute(insert(AccountRow), {"id": account_id, "created_at": now})
+        connection.execute(_ADD_ACCOUNT, {"id": account_id, "created_at": now})
         connection.execute(
-            insert(IdentityRow),
+            _ADD_IDENTITY,
             {
                 "id": identity_id,
                 "account_id": account_id,

@@ -107,6 +107,9 @@ class Authorization:
 
 
 _A, _P, _I = AuthorizationRow, PersonaRow, IdentityRow
+_ADD = insert(_A)
+_ADD_ACCESS_TOKEN = insert(AccessTokenRow)
+_ADD_REFRESH_TOKEN = insert(RefreshTokenRow)
 _PERSON = (_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email)
 _FACTS = (
     _A.id,
@@ -210,7 +213,7 @@ _LAST_USED = (
 
 def add_authorization(connection: Connection, values: dict[str, Any]) -> None:
     """Insert an authorization with its code (see `web.steps.issue` for what it holds)."""
-    connection.execute(insert(_A), values)
+    connection.execute(_ADD, values)
 
 
 def spend_code(
@@ -271,7 +274,7 @@ def add_tokens(
 ) -> None:
     """Keep the hashes of what the client is about to get."""
     connection.execute(
-        insert(AccessTokenRow),
+        _ADD_ACCESS_TOKEN,
         {
             "digest": digest_of(access_token),
             "authorization_id": authorization_id,
@@ -281,7 +284,7 @@ def add_tokens(
     )
     if refresh_token is not None:
         connection.execute(
-            insert(RefreshTokenRow),
+            _ADD_REFRESH_TOKEN,
             {
                 "digest": digest_of(refresh_token),
                 "authorization_id": authorization_id,

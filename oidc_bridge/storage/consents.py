@@ -69,6 +69,7 @@ class AppConsent:
     app_title: str
 
 
+_ADD = insert(ConsentRow)
 _CURRENT = select(ConsentRow.__table__).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
@@ -157,7 +158,7 @@ def remember_consent(
     """Keep a yes; it takes the place of an earlier one, which stays as a record."""
     _remove(connection, account_id, client_id, app, now=now)
     connection.execute(
-        insert(ConsentRow),
+        _ADD,
         {
             "id": new_id(),
             "account_id": account_id,

@@ -42,6 +42,7 @@ class Persona:
     localpart: str
 
 
+_ADD = insert(PersonaRow)
 _PERSONA = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
     PersonaRow.account_id == bindparam("account_id"),
     PersonaRow.client_id == bindparam("client_id"),
@@ -80,7 +81,7 @@ def add_persona(
     """Register the main persona; IntegrityError if the localpart was taken meanwhile."""
     persona_id, sub = new_id(), new_id()
     connection.execute(
-        insert(PersonaRow),
+        _ADD,
         {
             "id": persona_id,
             "account_id": account_id,
