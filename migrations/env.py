@@ -13,10 +13,15 @@ from oidc_bridge.storage import (
     ledger,
     personas,
     requests,
+    sessions,
+    tokens,
 )
 
-# Importing the modules fills the metadata that `alembic check` compares with.
-TABLES_OF = (accounts, apps, authorizations, consents, keys, ledger, personas, requests)
+# Importing the modules fills the metadata that autogenerate compares with.
+TABLES_OF = (
+    *(accounts, apps, authorizations, consents, keys),
+    *(ledger, personas, requests, sessions, tokens),
+)
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")
 with engine.connect() as connection:

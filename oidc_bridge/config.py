@@ -93,7 +93,8 @@ class Server(_Part):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
-    threads: int = Field(default=8, ge=1, le=256)
+    # Each may wait for a name service for some seconds; more than a few cost speed.
+    threads: int = Field(default=4, ge=1, le=256)
     # Number of proxies in front whose X-Forwarded-For may be believed; 0 believes nobody.
     proxies: int = Field(default=0, ge=0, le=5)
 

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from oidc_bridge.config import data_dir
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.web.templates import dress
 
 _MAX_BODY = 64 * 1024
 
@@ -41,6 +42,7 @@ def make_flask(kind: str, *, service: str, origin: str, leads_to: Sequence[str] 
         MAX_FORM_MEMORY_SIZE=_MAX_BODY,
     )
     app.jinja_options = {"autoescape": True}
+    dress(app)
     host = urlsplit(origin).netloc
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"

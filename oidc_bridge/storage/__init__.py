@@ -101,7 +101,9 @@ def write(work: Callable[[Connection], T]) -> T:
 def read() -> Iterator[Connection]:
     """Give a connection for questions only; each sees what is committed when it is asked."""
     with db.engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        if connection.dialect.name != "sqlite":  # which does this by itself
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        yield connection
 
 
 def engine_options(url: str, *, threads: int) -> dict[str, Any]:

@@ -28,8 +28,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from oidc_bridge.oidc.scopes import Person
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow, SessionRow
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.personas import PersonaRow
+from oidc_bridge.storage.sessions import SessionRow
 
 
 class AuthorizationRow(Base):
@@ -57,32 +58,6 @@ class AuthorizationRow(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
-class AccessTokenRow(Base):
-    """An opaque access token, as a hash."""
-
-    __tablename__ = "access_tokens"
-
-    digest: Mapped[str] = mapped_column(Text, primary_key=True)
-    authorization_id: Mapped[str] = mapped_column(
-        ForeignKey("authorizations.id", ondelete="CASCADE"), index=True
-    )
-    scopes: Mapped[list[str]] = mapped_column(JSON)
-    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-
-
-class RefreshTokenRow(Base):
-    """A refresh token, as a hash; all that descend from one authorization are a family."""
-
-    __tablename__ = "refresh_tokens"
-
-    digest: Mapped[str] = mapped_column(Text, primary_key=True)
-    authorization_id: Mapped[str] = mapped_column(
-        ForeignKey("authorizations.id", ondelete="CASCADE"), index=True
-    )
-    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
-
-
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """A live authorization and the person it is about, as they are known today.
@@ -107,11 +82,12 @@ class Authorization:
 
 
 _A, _P, _I = AuthorizationRow, PersonaRow, IdentityRow
+
 _ADD = insert(_A)
-_ADD_ACCESS_TOKEN = insert(AccessTokenRow)
-_ADD_REFRESH_TOKEN = insert(RefreshTokenRow)
+
 _PERSON = (_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email)
-_FACTS = (
+
+FACTS = (
     _A.id,
     _A.client_id,
     _A.account_id,
@@ -127,7 +103,7 @@ _FACTS = (
 )
 
 
-def _live(*columns: Any) -> Select[*tuple[Any, ...]]:
+def live(*columns: Any) -> Select[*tuple[Any, ...]]:
     """Authorizations that nobody revoked, of people whom nobody blocked."""
     return (
         select(*columns)
@@ -149,11 +125,13 @@ _SPEND_CODE = (
     .values(code_spent_at=bindparam("now"))
     .returning(_A.id)
 )
+
 _OF_SPENT_CODE = (
-    _live(*_FACTS)
+    live(*FACTS)
     .join(SessionRow, SessionRow.id == _A.session_id)
     .where(_A.id == bindparam("id"), SessionRow.ended_at.is_(None))
 )
+
 _REVOKE_BY_CODE = (
     update(_A)
     .where(
@@ -164,32 +142,15 @@ _REVOKE_BY_CODE = (
     .values(revoked_at=bindparam("now"))
     .returning(_A.account_id)
 )
-_SPEND_REFRESH = (
-    update(RefreshTokenRow)
-    .where(RefreshTokenRow.digest == bindparam("token"), RefreshTokenRow.spent_at.is_(None))
-    .values(spent_at=bindparam("now"))
-    .returning(RefreshTokenRow.authorization_id, RefreshTokenRow.expires_at)
-)
-_OF_REFRESH = _live(*_FACTS).where(_A.id == bindparam("id"))
-_REFRESH_OWNER = (
-    select(_A.id, _A.client_id, RefreshTokenRow.spent_at)
-    .join(RefreshTokenRow, RefreshTokenRow.authorization_id == _A.id)
-    .where(RefreshTokenRow.digest == bindparam("digest"))
-)
+
 _REVOKE = (
     update(_A)
     .where(_A.id.in_(bindparam("ids", expanding=True)), _A.revoked_at.is_(None))
     .values(revoked_at=bindparam("now"))
 )
-_OF_ACCESS_TOKEN = (
-    _live(*_FACTS, AccessTokenRow.scopes.label("token_scopes"), AccessTokenRow.expires_at)
-    .join(AccessTokenRow, AccessTokenRow.authorization_id == _A.id)
-    .where(
-        AccessTokenRow.digest == bindparam("digest"),
-        AccessTokenRow.expires_at > bindparam("now", type_=UtcTime),
-    )
-)
+
 _OFFLINE = '%"offline_access"%'
+
 _REVOKE_OF_SESSIONS = (
     update(_A)
     .where(
@@ -199,11 +160,13 @@ _REVOKE_OF_SESSIONS = (
     )
     .values(revoked_at=bindparam("now"))
 )
+
 _REVOKE_OF_ACCOUNT = (
     update(_A)
     .where(_A.account_id == bindparam("account"), _A.revoked_at.is_(None))
     .values(revoked_at=bindparam("now"))
 )
+
 _LAST_USED = (
     select(_A.client_id, _A.app, func.max(_A.created_at))
     .where(_A.account_id == bindparam("account_id"))
@@ -230,7 +193,7 @@ def spend_code(
     if taken is None:
         return None
     row = connection.execute(_OF_SPENT_CODE, {"id": taken.id}).first()
-    return None if row is None else _to_authorization(row, row.scopes, row.code_expires_at)
+    return None if row is None else to_authorization(row, row.scopes, row.code_expires_at)
 
 
 def revoke_by_code(
@@ -241,64 +204,6 @@ def revoke_by_code(
         _REVOKE_BY_CODE, {"digest": digest_of(code), "client": client_id, "now": now}
     ).first()
     return None if row is None else row.account_id
-
-
-def spend_refresh_token(
-    connection: Connection, token: str, *, client_id: str, now: datetime
-) -> Authorization | None:
-    """Take a refresh token; None if it is not this client's live one.
-
-    One that was taken before tells that it was stolen, by whichever side: the family ends
-    (RFC 9700 section 4.14.2).
-    """
-    known = connection.execute(_REFRESH_OWNER, {"digest": digest_of(token)}).first()
-    if known is None or known.client_id != client_id:
-        return None
-    taken = connection.execute(_SPEND_REFRESH, {"token": digest_of(token), "now": now}).first()
-    if taken is None:
-        revoke(connection, [known.id], now=now)
-        return None
-    row = connection.execute(_OF_REFRESH, {"id": known.id}).first()
-    return None if row is None else _to_authorization(row, row.scopes, taken.expires_at)
-
-
-def add_tokens(
-    connection: Connection,
-    authorization_id: str,
-    *,
-    access_token: str,
-    scopes: Sequence[str],
-    expires_at: datetime,
-    refresh_token: str | None,
-    refresh_expires_at: datetime,
-) -> None:
-    """Keep the hashes of what the client is about to get."""
-    connection.execute(
-        _ADD_ACCESS_TOKEN,
-        {
-            "digest": digest_of(access_token),
-            "authorization_id": authorization_id,
-            "scopes": list(scopes),
-            "expires_at": expires_at,
-        },
-    )
-    if refresh_token is not None:
-        connection.execute(
-            _ADD_REFRESH_TOKEN,
-            {
-                "digest": digest_of(refresh_token),
-                "authorization_id": authorization_id,
-                "expires_at": refresh_expires_at,
-            },
-        )
-
-
-def find_by_access_token(
-    connection: Connection, token: str, *, now: datetime
-) -> Authorization | None:
-    """Return the authorization behind a live access token."""
-    row = connection.execute(_OF_ACCESS_TOKEN, {"digest": digest_of(token), "now": now}).first()
-    return None if row is None else _to_authorization(row, row.token_scopes, row.expires_at)
 
 
 def revoke(connection: Connection, ids: Sequence[str], *, now: datetime) -> None:
@@ -327,7 +232,7 @@ def last_used(connection: Connection, account_id: str) -> dict[tuple[str, str], 
     return {(client_id, app): at for client_id, app, at in rows}
 
 
-def _to_authorization(
+def to_authorization(
     row: Row[*tuple[Any, ...]], scopes: Sequence[str], expires_at: datetime
 ) -> Authorization:
     return Authorization(

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from oidc_bridge.apps.consent import TEXT_VERSION, Consent, Question
 from oidc_bridge.storage import Base, UtcTime, new_id
 from oidc_bridge.storage.authorizations import AuthorizationRow
+from oidc_bridge.storage.personas import MAIN, Persona, PersonaRow
 
 
 class ConsentRow(Base):
@@ -73,8 +74,22 @@ _ADD = insert(ConsentRow)
 _CURRENT = select(ConsentRow.__table__).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
-_ONE = _CURRENT.where(
-    ConsentRow.client_id == bindparam("client_id"), ConsentRow.app == bindparam("app")
+_C, _P = ConsentRow, PersonaRow
+_STANDING = (
+    select(_P.id.label("persona_id"), _P.sub, _P.localpart.label("persona"), _C.__table__)
+    .select_from(_P)
+    .outerjoin(
+        _C,
+        (_C.account_id == _P.account_id)
+        & (_C.client_id == _P.client_id)
+        & (_C.app == bindparam("app"))
+        & _C.removed_at.is_(None),
+    )
+    .where(
+        _P.account_id == bindparam("account_id"),
+        _P.client_id == bindparam("client_id"),
+        _P.app == MAIN,
+    )
 )
 _BY_ID = _CURRENT.where(ConsentRow.id == bindparam("id"))
 _LIST = _CURRENT.order_by(ConsentRow.given_at.desc())
@@ -111,14 +126,20 @@ _AUTHORIZATIONS = select(AuthorizationRow.id).where(
 )
 
 
-def find_consent(
+def find_standing(
     connection: Connection, account_id: str, client_id: str, app: str
-) -> Consent | None:
-    """Return an account's consent to one app, if it stands."""
+) -> tuple[Persona | None, Consent | None]:
+    """Return as whom a client knows an account, and the account's consent to one app there.
+
+    One question: without a persona there can be no consent, since the first makes both.
+    """
     row = connection.execute(
-        _ONE, {"account_id": account_id, "client_id": client_id, "app": app}
+        _STANDING, {"account_id": account_id, "client_id": client_id, "app": app}
     ).first()
-    return None if row is None else _to_consent(row)
+    if row is None:
+        return None, None
+    persona = Persona(row.persona_id, row.sub, row.persona)
+    return persona, None if row.id is None else _to_consent(row)
 
 
 def consents_of(connection: Connection, account_id: str) -> Sequence[AppConsent]:
@@ -153,10 +174,12 @@ def remember_consent(
     question: Question,
     granted: Sequence[str],
     remembered_until: datetime | None,
+    replaces: Consent | None,
     now: datetime,
 ) -> None:
     """Keep a yes; it takes the place of an earlier one, which stays as a record."""
-    _remove(connection, account_id, client_id, app, now=now)
+    if replaces is not None:
+        _remove(connection, account_id, client_id, app, now=now)
     connection.execute(
         _ADD,
         {

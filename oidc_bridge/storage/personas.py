@@ -43,23 +43,10 @@ class Persona:
 
 
 _ADD = insert(PersonaRow)
-_PERSONA = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
-    PersonaRow.account_id == bindparam("account_id"),
-    PersonaRow.client_id == bindparam("client_id"),
-    PersonaRow.app == bindparam("app"),
-)
 _TAKEN = select(PersonaRow.localpart).where(
     PersonaRow.client_id == bindparam("client_id"),
     PersonaRow.localpart.in_(bindparam("wanted", expanding=True)),
 )
-
-
-def find_persona(connection: Connection, account_id: str, client_id: str) -> Persona | None:
-    """Return the main persona of an account at a client, if it signed in there before."""
-    row = connection.execute(
-        _PERSONA, {"account_id": account_id, "client_id": client_id, "app": MAIN}
-    ).first()
-    return None if row is None else Persona(row.id, row.sub, row.localpart)
 
 
 def free_localpart(connection: Connection, client_id: str, wanted: Sequence[str]) -> str:

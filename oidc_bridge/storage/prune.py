@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Table, delete, select
 
 from oidc_bridge.storage import write
-from oidc_bridge.storage.authorizations import AccessTokenRow, RefreshTokenRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.requests import ChallengeRow, RequestRow
+from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
 _BATCH = 500
 

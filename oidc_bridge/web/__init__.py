@@ -18,6 +18,7 @@ from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
 from oidc_bridge.seal import Seal
 from oidc_bridge.web.snapshot import Snapshots
+from oidc_bridge.web.templates import dress
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def install(app: Flask, parts: Bridge) -> None:
     """Give *app* its parts, its headers and its error pages."""
     app.extensions[_EXTENSION] = parts
     app.url_map.converters["id"] = IdConverter
+    dress(app)
     app.after_request(_add_headers)
     app.register_error_handler(BridgeError, show_error)
     app.register_error_handler(HTTPException, _show_http_error)

@@ -1,37 +1,27 @@
 """The account page: my apps, where I'm signed in, take it back."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import PageError
-from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import Session, end_sessions, sessions_of
-from oidc_bridge.storage.authorizations import (
-    last_used,
-    revoke,
-    revoke_of_account,
-    revoke_of_sessions,
-)
+from oidc_bridge.storage.authorizations import revoke, revoke_of_account, revoke_of_sessions
 from oidc_bridge.storage.consents import (
     AppConsent,
     apps_of_sessions,
-    consents_of,
     find_app_consent,
     remove_consent,
 )
 from oidc_bridge.storage.ledger import record, tell_of_app, tell_of_sessions
 from oidc_bridge.storage.requests import keep_request
+from oidc_bridge.storage.sessions import Session, end_sessions, sessions_of
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.cards import device_of, matrix_id, method_in_words, person_card
+from oidc_bridge.web.cards import person_card
+from oidc_bridge.web.overview import apps_of, browsers_of
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -52,35 +42,6 @@ _FLASHES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AppItem:
-    """An app on the account page."""
-
-    id: str
-    title: str
-    host: str
-    via: str
-    mxid: str
-    scopes: Sequence[str]
-    since: datetime
-    last_used: datetime | None
-    remove_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionItem:
-    """A browser on the account page."""
-
-    id: str
-    device: str
-    method: str
-    since: datetime
-    last_used: datetime
-    is_this: bool
-    apps: Sequence[str]
-    sign_out_url: str
-
-
 @views.get("")
 def overview() -> Response:
     """Show everything, or the door."""
@@ -96,8 +57,8 @@ def overview() -> Response:
                 ),
                 browser,
             )
-        apps = _apps(connection, session)
-        sessions = _sessions(connection, session, now)
+        apps = apps_of(connection, session)
+        sessions = browsers_of(connection, session, now)
     return keep_browser(
         page(
             "account/overview.html",
@@ -273,47 +234,3 @@ def _confirm(browser: str, *, title: str, effect: Sequence[str], button: str) ->
         back_url=url_for("account.overview"),
         fields={"confirm": "yes"},
     )
-
-
-def _apps(connection: Connection, session: Session) -> list[AppItem]:
-    clients = bridge().snapshots.current().clients
-    used = last_used(connection, session.account_id)
-    return [
-        _app_item(given, clients[given.client_id], used.get((given.client_id, given.app)))
-        for given in consents_of(connection, session.account_id)
-        if given.client_id in clients
-    ]
-
-
-def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppItem:
-    return AppItem(
-        id=given.consent.id,
-        title=given.app_title,
-        host=given.app.partition("://")[2] or which_app(client, None).host,
-        via=client.name,
-        mxid=matrix_id(given.consent.question.localpart, client),
-        scopes=[SCOPES[scope].title for scope in given.consent.granted if scope in SCOPES],
-        since=given.consent.given_at,
-        last_used=used,
-        remove_url=url_for("account.remove_app", consent_id=given.consent.id),
-    )
-
-
-def _sessions(connection: Connection, current: Session, now: datetime) -> list[SessionItem]:
-    known = sessions_of(connection, current.account_id, now=now)
-    apps: dict[str, list[str]] = defaultdict(list)
-    for session_id, title in apps_of_sessions(connection, [session.id for session in known]):
-        apps[session_id].append(title)
-    return [
-        SessionItem(
-            id=session.id,
-            device=device_of(session.user_agent),
-            method=method_in_words(session.method),
-            since=session.created_at,
-            last_used=session.authenticated_at,
-            is_this=session.id == current.id,
-            apps=sorted(set(apps[session.id])),
-            sign_out_url=url_for("account.sign_out_session", session_id=session.id),
-        )
-        for session in known
-    ]

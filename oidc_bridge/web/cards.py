@@ -8,7 +8,7 @@ from ua_parser import parse
 from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.storage.accounts import Session
+from oidc_bridge.storage.sessions import Session
 
 _METHODS = {"blockstack": "Blockstack wallet"}
 

@@ -15,10 +15,10 @@ from oidc_bridge.flow import AskConsent, SignIn
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.scopes import SCOPES, Person
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import Session
 from oidc_bridge.storage.consents import remember_consent
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import OpenRequest, ask_for_proof, close_request, get_request
+from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import AppCard, card_of, matrix_id, person_card
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
@@ -173,6 +173,7 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         app_title=standing.app.title,
         question=standing.question,
         granted=granted,
+        replaces=standing.consent,
         remembered_until=now + life if request.form.get("remember") == "yes" else None,
         now=now,
     )
@@ -207,6 +208,7 @@ def _look(
         proof_after=open_request.proof_after,
         session=session,
         now=now,
+        choose_localpart=True,
     )
     return open_request, session, standing
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,16 +35,10 @@ from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.authorizations import (
-    Authorization,
-    add_tokens,
-    find_by_access_token,
-    revoke_by_code,
-    spend_code,
-    spend_refresh_token,
-)
+from oidc_bridge.storage.authorizations import Authorization, revoke_by_code, spend_code
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import keep_request
+from oidc_bridge.storage.tokens import add_tokens, find_by_access_token, spend_refresh_token
 from oidc_bridge.web import bridge, json_answer, see_other
 from oidc_bridge.web.session import current_session, keep_browser, new_browser
 from oidc_bridge.web.signin import make_challenge
@@ -51,6 +46,15 @@ from oidc_bridge.web.steps import issue, send_error, stand
 
 log = logging.getLogger(__name__)
 views = Blueprint("oidc", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A token response, and the claims of the ID token that goes with it, not signed yet."""
+
+    response: dict[str, Any]
+    claims: dict[str, Any]
+
 
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
@@ -143,12 +147,14 @@ def token() -> Response:
     if isinstance(answer, SentError):
         log.info("token refused code=%s client=%s why=%s", answer.code, client.id, answer.detail)
         raise answer
-    return json_answer(answer, headers=_ANY_ORIGIN)
+    # Signing takes longer than all else here: not while others wait for the database.
+    id_token = sign(answer.claims, parts.snapshots.current().signing_key, typ="JWT")
+    return json_answer({**answer.response, "id_token": id_token}, headers=_ANY_ORIGIN)
 
 
 def _redeem_code(
     connection: Connection, asked: CodeRequest, client: Client, now: datetime
-) -> dict[str, Any] | SentError:
+) -> Tokens | SentError:
     spent = spend_code(connection, asked.code, client_id=client.id, now=now)
     if spent is None:
         account_id = revoke_by_code(connection, asked.code, client_id=client.id, now=now)
@@ -171,7 +177,7 @@ def _redeem_code(
 
 def _refresh(
     connection: Connection, asked: RefreshRequest, client: Client, now: datetime
-) -> dict[str, Any] | SentError:
+) -> Tokens | SentError:
     spent = spend_refresh_token(connection, asked.refresh_token, client_id=client.id, now=now)
     if spent is None or now >= spent.expires_at:
         return SentError("invalid_grant", "The refresh token is unknown, used, or expired.")
@@ -184,8 +190,8 @@ def _refresh(
 
 def _tokens(
     connection: Connection, spent: Authorization, scopes: tuple[str, ...], now: datetime
-) -> dict[str, Any]:
-    """Keep new tokens and return the token response (RFC 6749 5.1, OIDC Core 3.1.3.3)."""
+) -> Tokens:
+    """Keep new tokens (RFC 6749 section 5.1, OIDC Core 3.1.3.3)."""
     parts = bridge()
     lifetimes = parts.settings.lifetimes
     access_token = new_secret()
@@ -210,14 +216,15 @@ def _tokens(
         now=now,
         life=timedelta(seconds=lifetimes.id_token),
     )
-    answer = {
+    response = {
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": lifetimes.access_token,
         "scope": " ".join(scopes),
-        "id_token": sign(claims, parts.snapshots.current().signing_key, typ="JWT"),
     }
-    return answer if refresh_token is None else {**answer, "refresh_token": refresh_token}
+    if refresh_token is not None:
+        response["refresh_token"] = refresh_token
+    return Tokens(response, claims)
 
 
 @views.route("/userinfo", methods=["GET", "POST"])

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.seal import new_secret
-from oidc_bridge.storage.accounts import Session, find_session
+from oidc_bridge.storage.sessions import Session, find_session
 from oidc_bridge.web import bridge
 
 _MAX_COOKIE = 128

@@ -15,7 +15,6 @@ from oidc_bridge.flow import SignIn
 from oidc_bridge.identity import Challenge, Identity
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import new_id, read, write
-from oidc_bridge.storage.accounts import Session, find_session, sign_in
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import (
     OpenRequest,
@@ -26,6 +25,7 @@ from oidc_bridge.storage.requests import (
     keep_challenge,
     spend,
 )
+from oidc_bridge.storage.sessions import Session, sign_in
 from oidc_bridge.web import bridge, let_form_lead_to, new_reference, page, see_other
 from oidc_bridge.web.cards import app_card, person_card
 from oidc_bridge.web.session import (
@@ -194,7 +194,7 @@ def _accept(connection: Connection, attempt: Attempt, identity: Identity, cookie
     """Spend, sign in, go on: one transaction, so a lost race leaves nothing behind."""
     parts, now = bridge(), attempt.now
     spend(connection, attempt.challenge.id, browser=attempt.browser, now=now)
-    account_id = sign_in(
+    session = sign_in(
         connection,
         identity,
         cookie=cookie,
@@ -206,17 +206,16 @@ def _accept(connection: Connection, attempt: Attempt, identity: Identity, cookie
         connection,
         "signed in",
         now=now,
-        account_id=account_id,
+        account_id=session.account_id,
         method=identity.method,
         unconfirmed=",".join(identity.unconfirmed),
     )
     log.info(
         "sign-in accepted method=%s account=%s unconfirmed=%s",
         identity.method,
-        account_id,
+        session.account_id,
         ",".join(identity.unconfirmed) or "-",
     )
-    session = find_session(connection, cookie, now=now)
     return advance(
         connection, attempt.open_request, session=session, browser=attempt.browser, now=now
     )

@@ -19,11 +19,11 @@ from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_u
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
-from oidc_bridge.storage.accounts import Session
 from oidc_bridge.storage.authorizations import add_authorization
-from oidc_bridge.storage.consents import find_consent
-from oidc_bridge.storage.personas import Persona, add_persona, find_persona, free_localpart
+from oidc_bridge.storage.consents import find_standing
+from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
 from oidc_bridge.storage.requests import OpenRequest, close_request
+from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge
 
 
@@ -51,8 +51,13 @@ def stand(
     proof_after: datetime | None,
     session: Session | None,
     now: datetime,
+    choose_localpart: bool = False,
 ) -> Standing:
     """Return where *authorization* stands; reads only.
+
+    Args:
+        choose_localpart: Find out which localpart a person new to this client would get; it is
+            needed to ask for consent, and not to know that it must be asked for.
 
     Raises:
         SentError: if the app that asks cannot be one.
@@ -61,17 +66,17 @@ def stand(
     app = which_app(client, authorization.redirect_url)
     persona = person = question = consent = None
     if session is not None:
-        persona = find_persona(connection, session.account_id, client.id)
+        persona, consent = find_standing(connection, session.account_id, client.id, app.key)
         if persona is None:
             wanted = candidates(session.address, session.name, client.server_name)
-            persona = Persona(None, "", free_localpart(connection, client.id, wanted))
+            free = free_localpart(connection, client.id, wanted) if choose_localpart else ""
+            persona = Persona(None, "", free)
         profile = session.profile
         person = Person(
             persona.sub, persona.localpart, profile.display_name, profile.picture, profile.email
         )
         released = claims_for(authorization.scopes, person)
         question = Question(authorization.scopes, tuple(released), client.name, persona.localpart)
-        consent = find_consent(connection, session.account_id, client.id, app.key)
     step = next_step(
         Situation(
             authenticated_at=session.authenticated_at if session else None,

@@ -7,9 +7,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
-from oidc_bridge.storage.accounts import SessionRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import LogoutDeliveryRow
+from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import WIKI, Person, fields_of, query_of, read_id_token, redeem
 

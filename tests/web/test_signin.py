@@ -8,9 +8,10 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow, SessionRow
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.requests import ChallengeRow
+from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import ISSUER, Person, fields_of, query_of, read_id_token
 from tests.fakes import FakeFetch, FakeWallet

@@ -11,9 +11,10 @@ from oidc_bridge.identity import Challenge
 from oidc_bridge.proofs.jsontokens import parse
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import IdentityRow, SessionRow
+from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.requests import keep_challenge
+from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import Person
 from tests.fakes import NAMES, FakeFetch
