@@ -1,0 +1,158 @@
+"""What the live tests share. One bridge, one Synapse and one Chromium serve all of them.
+
+Every test brings its own person, so that none depends on what another left behind.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext
+
+from .bridge import new_bridge
+from .browser import Answering, chromium, put_wallet_into
+from .loopback import (
+    CHAT_HOST,
+    Certificates,
+    ChatClient,
+    Pictures,
+    WebWallet,
+    chat_client,
+    make_certificates,
+    pictures,
+    web_wallet,
+)
+from .person import Visitor
+from .postgres import PostgresMissingError, new_database, postgres
+from .synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
+from .tools import free_port, missing
+from .wallet import need_wallets
+from .world import World
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder is live; no file needs to say so."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("live")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def a_chat_client(certificates: Certificates) -> Iterator[ChatClient]:
+    with chat_client(certificates) as chat:
+        yield chat
+
+
+@pytest.fixture(scope="session")
+def browser(a_chat_client: ChatClient) -> Iterator[Browser]:
+    with chromium({CHAT_HOST: a_chat_client.port}) as browser:
+        yield browser
+
+
+@pytest.fixture
+def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Make fresh browser profiles; they are closed at the end of the test."""
+    contexts: list[BrowserContext] = []
+
+    def make(**options: object) -> BrowserContext:
+        # The Matrix client's certificate is of an authority that only Synapse was told of.
+        context = browser.new_context(ignore_https_errors=True, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def a_visitor(
+    world: World, new_context: Callable[..., BrowserContext]
+) -> Iterator[Callable[..., Visitor]]:
+    """Put somebody in front of a fresh browser profile.
+
+    Call it with the wallet that lives in the pages of that browser, if any; options of the profile
+    follow by name. What the bridge's own policy blocked fails the test at its end.
+    """
+    visitors: list[Visitor] = []
+
+    def make(wallet: Answering | None = None, brand: str = "Leather", **options: object) -> Visitor:
+        context = new_context(**options)
+        if wallet:
+            put_wallet_into(context, wallet, brand=brand)
+        visitors.append(Visitor(world, context))
+        return visitors[-1]
+
+    yield make
+    assert [text for visitor in visitors for text in visitor.blocked] == []
+
+
+@pytest.fixture(scope="session")
+def a_web_wallet() -> Iterator[WebWallet]:
+    with web_wallet() as wallet:
+        yield wallet
+
+
+@pytest.fixture(scope="session")
+def a_picture_host(certificates: Certificates) -> Iterator[Pictures]:
+    with pictures(certificates) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    certificates: Certificates,
+    a_chat_client: ChatClient,
+    a_web_wallet: WebWallet,
+) -> Iterator[World]:
+    """Set up as the README says: init, client add, synapse-config, and both servers."""
+    need_synapse()
+    need_wallets()
+    folder = tmp_path_factory.mktemp("world")
+    synapse = Synapse(folder / "synapse", free_port())
+    bridge = new_bridge(
+        folder / "bridge",
+        free_port(),
+        wallets={"Web Wallet": a_web_wallet.url},
+        allow_private=(synapse.base_url.rstrip("/"),),
+    )
+    bridge.client_add("synapse", synapse.base_url, "--server-name", SERVER_NAME)
+    printed_yaml = folder / "printed.yaml"
+    printed_yaml.write_text(bridge.synapse_config("synapse"))
+    chat = a_chat_client.origin
+    with (
+        bridge.serve(),
+        synapse.serve(printed_yaml, client_origins=[chat], ca_file=certificates.ca_file),
+    ):
+        yield World(bridge, synapse, idp_id_in(printed_yaml), chat, printed_yaml)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL server: the one that is named to us, or one of our own."""
+    if named := os.environ.get("OIDC_BRIDGE_TEST_DATABASE"):
+        yield named
+        return
+    try:
+        with postgres() as address:
+            yield address
+    except PostgresMissingError as error:
+        missing(str(error))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Both databases, one after the other: an empty one's address, or None for SQLite."""
+    if request.param == "sqlite":
+        return None
+    return new_database(request.getfixturevalue("postgres_server"))

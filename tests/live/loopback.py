@@ -1,0 +1,210 @@
+"""Small web servers on loopback that play the rest of the world.
+
+A Matrix client, a wallet that lives at a web address, and a host of pictures by https.
+"""
+
+import contextlib
+import datetime
+import ssl
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+Page = tuple[int, str, bytes]
+"""Status, media type, body."""
+
+
+@contextlib.contextmanager
+def served(answer: Callable[[str], Page], tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve what *answer* makes of each path (with query) and give the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, media_type, body = answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+CHAT_HOST = "chat.example.org"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """An authority of our own, and what it says of our host."""
+
+    ca_file: Path
+    server: ssl.SSLContext
+
+
+@dataclass(frozen=True)
+class ChatClient:
+    """The tiny Matrix client. Chromium is told that its host is at this port of loopback."""
+
+    port: int
+
+    @property
+    def origin(self) -> str:
+        return f"https://{CHAT_HOST}"
+
+
+@contextlib.contextmanager
+def chat_client(certificates: Certificates) -> Iterator[ChatClient]:
+    """Serve the tiny Matrix client.
+
+    By https and under a name of its own, as in life: for the browser it is another site than the
+    bridge and Synapse, and cookies that are for the same site only show their teeth.
+    """
+    page = Path(__file__).with_name("chat.html").read_bytes()
+
+    def answer(path: str) -> Page:
+        return 200, "text/html; charset=utf-8", page
+
+    with served(answer, certificates.server) as port:
+        yield ChatClient(port)
+
+
+@dataclass
+class WebWallet:
+    """A wallet at a web address: shows the request, and goes back with the answer on a click.
+
+    *answer* is set by the test: what the wallet makes of an authRequest.
+    """
+
+    origin: str = ""
+    answer: Callable[[str], str] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{self.origin}/auth"
+
+    def page(self, path: str) -> Page:
+        url = urlsplit(path)
+        if url.path != "/auth":
+            return 404, "text/plain", b"not here"
+        auth_request = parse_qs(url.query)["authRequest"][0]
+        self.asked.append(auth_request)
+        if self.answer is None:
+            return 500, "text/plain", b"nobody told this wallet what to answer"
+        back = self.answer(auth_request)
+        body = f'<!doctype html><title>Web wallet</title><a href="{escape(back)}">Approve</a>'
+        return 200, "text/html; charset=utf-8", body.encode()
+
+
+@contextlib.contextmanager
+def web_wallet() -> Iterator[WebWallet]:
+    """Serve a wallet at a web address."""
+    wallet = WebWallet()
+    with served(wallet.page) as port:
+        wallet.origin = f"http://127.0.0.1:{port}"
+        yield wallet
+
+
+def back_to(redirect_uri: str, auth_response: str) -> str:
+    """Return where a wallet sends the browser with its answer, as blockstack.js spells it."""
+    mark = "&" if "?" in redirect_uri else "?"
+    return f"{redirect_uri}{mark}authResponse={quote(auth_response)}"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A host that answers every path with a small PNG, by https."""
+
+    origin: str
+    asked: list[str]
+
+
+@contextlib.contextmanager
+def pictures(certificates: Certificates) -> Iterator[Pictures]:
+    """Serve a picture by https on ``localhost``; Synapse fetches avatars from there."""
+    asked: list[str] = []
+
+    def answer(path: str) -> Page:
+        asked.append(path)
+        return 200, "image/png", PNG
+
+    with served(answer, certificates.server) as port:
+        yield Pictures(f"https://localhost:{port}", asked)
+
+
+def _make_png() -> bytes:
+    """Return a PNG of 2 by 2 pixels, all of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    rows = b"".join(b"\0" + b"\x55\x46\xff" * 2 for _ in range(2))
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PNG = _make_png()
+
+
+def make_certificates(folder: Path) -> Certificates:
+    """Make an authority and its certificate for localhost, good for a day."""
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    host_key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+
+    def name(text: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+    def certify(subject: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
+        hosts = [x509.DNSName("localhost"), x509.DNSName(CHAT_HOST)]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name(subject))
+            .issuer_name(name("Test authority"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM)
+
+    private = host_key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    ca_file, chain_file = folder / "ca.pem", folder / "host.pem"
+    ca_file.write_bytes(certify("Test authority", authority_key, ca=True))
+    chain_file.write_bytes(private + certify("localhost", host_key, ca=False))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(chain_file)
+    return Certificates(ca_file, server)

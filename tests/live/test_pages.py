@@ -1,0 +1,138 @@
+"""The pages as people see them: pictures of each, nothing sideways, nothing that axe objects to.
+
+The pictures go to the folder in ``OIDC_BRIDGE_SCREENSHOTS`` (else a scratch folder).
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .person import AnswersAs, Visitor
+from .wallet import FOLDER, new_person, person_profile
+from .world import World
+
+MakeVisitor = Callable[..., Visitor]
+
+WIDTHS = (320, 1280)
+COLOURS = ("light", "dark")
+# Not "HeadlessChrome": the account page shows it, and the pictures are for people.
+USER_AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
+    " Chrome/156.0.0.0 Safari/537.36"
+)
+
+
+def at_sign_in(world: World, visitor: Visitor) -> None:
+    visitor.come_from_chat()
+    expect(visitor.page.get_by_role("button", name="Leather")).to_be_visible()
+
+
+def at_wallet_said_no(world: World, visitor: Visitor) -> None:
+    at_sign_in(world, visitor)
+    visitor.page.evaluate(
+        "() => { LeatherProvider.authenticationRequest = () => Promise.reject('cancel') }"
+    )
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("alert").first).to_contain_text("You said no")
+
+
+def at_consent(world: World, visitor: Visitor) -> None:
+    visitor.come_from_chat()
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
+
+
+def at_confirm(world: World, visitor: Visitor) -> None:
+    visitor.sign_in(remember=True)
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    visitor.page.get_by_role("button", name="Remove access").click()
+    expect(visitor.page.get_by_role("link", name="Go back")).to_be_visible()
+
+
+def at_account(world: World, visitor: Visitor) -> None:
+    visitor.sign_in(remember=True)
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    expect(visitor.page.get_by_role("button", name="Remove access")).to_be_visible()
+
+
+def at_signed_out(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("signed out")
+
+
+def at_welcome(world: World, visitor: Visitor) -> None:
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+
+
+def at_error(world: World, visitor: Visitor) -> None:
+    visitor.page.goto(f"{world.bridge.issuer}/authorize?client_id=nobody")
+    expect(visitor.page.get_by_text("Reference")).not_to_have_count(0)
+
+
+def at_failed(world: World, visitor: Visitor) -> None:
+    """A wallet's answer that proves nothing."""
+    at_sign_in(world, visitor)
+    visitor.page.get_by_text("Paste a wallet’s answer").click()
+    visitor.page.get_by_label("The wallet’s answer").fill("not.an.answer")
+    visitor.page.get_by_role("button", name="Sign in with this answer").click()
+    expect(visitor.page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+PAGES: dict[str, Callable[[World, Visitor], None]] = {
+    "sign-in": at_sign_in,
+    "sign-in-refused": at_wallet_said_no,
+    "sign-in-failed": at_failed,
+    "consent": at_consent,
+    "error": at_error,
+    "account": at_account,
+    "account-welcome": at_welcome,
+    "account-confirm": at_confirm,
+    "account-signed-out": at_signed_out,
+}
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("OIDC_BRIDGE_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def what_axe_objects_to(page: Page) -> list[str]:
+    """Return axe-core's findings, each with its rule and the places on the page."""
+    page.evaluate((FOLDER / "node_modules/axe-core/axe.min.js").read_text())
+    found = page.evaluate("axe.run(document)")
+    return [
+        f"{fault['id']}: {fault['help']}: {json.dumps([node['html'] for node in fault['nodes']])}"
+        for fault in found["violations"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_good_in_every_size_and_colour(
+    name: str, world: World, a_visitor: MakeVisitor, pictures_folder: Path
+) -> None:
+    ann = AnswersAs(new_person(person_profile("Ann of Arc")))
+    visitor = a_visitor(ann.in_page, reduced_motion="reduce", user_agent=USER_AGENT)
+    page = visitor.page
+    PAGES[name](world, visitor)
+
+    sideways, objections = [], []
+    for colour in COLOURS:
+        page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=pictures_folder / f"{name}-{width}-{colour}.png", full_page=True)
+            root = "document.documentElement"
+            if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
+                sideways.append(f"{width} {colour}")
+            objections += [f"{width} {colour}: {text}" for text in what_axe_objects_to(page)]
+
+    assert not sideways
+    assert not objections

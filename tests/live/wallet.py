@@ -1,0 +1,101 @@
+"""People's wallets: the wallets' own JavaScript libraries, run by Node (``wallets/answer.mjs``)."""
+
+import itertools
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .loopback import back_to
+from .tools import missing, need_program
+
+FOLDER = Path(__file__).with_name("wallets")
+# A phrase that everybody knows: never use it for anything else.
+MNEMONIC = "abandon " * 11 + "about"
+
+Library = Literal["blockstack", "wallet-sdk"]
+_accounts = itertools.count()
+
+
+class WalletError(Exception):
+    """The real library refused the request."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a wallet answered, and whose answer it is."""
+
+    auth_response: str
+    identity_address: str
+    identity_stx_address: str
+    request: Mapping[str, Any]
+    manifest: Mapping[str, Any] | None
+    back: str
+    """Where a wallet at a web address sends the browser."""
+
+
+def need_wallets() -> Path:
+    """Return Node; skip (or fail) the test unless it and the libraries are there."""
+    node = need_program("node", "nodejs", package="nodejs")
+    if not (FOLDER / "node_modules" / "blockstack").is_dir():
+        missing("the wallets' libraries are not installed (run `npm ci` in tests/live/wallets)")
+    return node
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a recovery phrase, an account of it, and perhaps a profile on a Gaia hub."""
+
+    account: int
+    profile: Mapping[str, Any] | None = None
+
+    def answer(self, auth_request: str, library: Library, **more: Any) -> Answer:
+        """Let the real *library* check the request and answer it.
+
+        Raises:
+            WalletError: The library refused; the text is its own.
+        """
+        question = {
+            "library": library,
+            "authRequest": auth_request,
+            "mnemonic": MNEMONIC,
+            "account": self.account,
+            "profile": self.profile,
+            **more,
+        }
+        done = subprocess.run(
+            [need_wallets(), FOLDER / "answer.mjs"],
+            input=json.dumps(question),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        said: dict[str, Any] = {"error": done.stderr}
+        if done.stdout:
+            said = json.loads(done.stdout)
+        if "error" in said:
+            raise WalletError(said["error"])
+        return Answer(
+            auth_response=said["authResponse"],
+            identity_address=said["identityAddress"],
+            identity_stx_address=said["identityStxAddress"],
+            request=said["request"],
+            manifest=said["app"],
+            back=said.get("back") or back_to(said["request"]["redirect_uri"], said["authResponse"]),
+        )
+
+
+def new_person(profile: Mapping[str, Any] | None = None) -> Person:
+    """Return somebody whom no other test has met."""
+    return Person(next(_accounts), profile)
+
+
+def person_profile(name: str, picture: str | None = None) -> dict[str, Any]:
+    """Return a profile as Gaia hubs have it (schema.org's Person)."""
+    profile: dict[str, Any] = {"@type": "Person", "@context": "http://schema.org", "name": name}
+    if picture:
+        image = {"@type": "ImageObject", "name": "avatar", "contentUrl": picture}
+        profile["image"] = [image]
+    return profile
