@@ -21,9 +21,12 @@ class BridgeError(Exception):
     """Base of all errors that we raise on purpose."""
 
     def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
+        # A detail quotes what came from outside; in a log it must stay on its line.
+        self.detail = "".join(
+            sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in detail
+        )
         self.code = code
-        self.detail = detail
+        super().__init__(f"{code}: {self.detail}" if detail else code)
 
 
 class ConfigError(BridgeError):

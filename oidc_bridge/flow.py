@@ -51,7 +51,7 @@ class Situation:
         question: what consent would be asked for; None while nobody is signed in.
         consent: the earlier yes to this app, if it stands.
         is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
-        is_known: the client already knows this person.
+        is_known: the person has said yes to an app of this client, and that yes still stands.
         ask_anyway, silent: see `AuthorizationRequest`.
     """
 

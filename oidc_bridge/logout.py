@@ -21,7 +21,7 @@ from oidc_bridge.ports import Fetched
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.keys import all_keys
-from oidc_bridge.storage.ledger import LogoutDelivery, claim_deliveries, settle_delivery
+from oidc_bridge.storage.ledger import LogoutDelivery, claim_delivery, settle_delivery
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +54,15 @@ class Courier:
 
     def deliver(self) -> int:
         """Try every delivery that is due; return how many were tried."""
-        now = self.clock()
-        due = write(lambda connection: claim_deliveries(connection, now=now, lease=_LEASE))
-        for delivery in due:
+        tried = 0
+        while (delivery := self._claim()) is not None:
             self._try(delivery)
-        return len(due)
+            tried += 1
+        return tried
+
+    def _claim(self) -> LogoutDelivery | None:
+        now = self.clock()
+        return write(lambda connection: claim_delivery(connection, now=now, lease=_LEASE))
 
     def keep_delivering(self, stop: Event) -> None:
         """Deliver until told to stop; a database that is away for a while is waited for."""
@@ -88,7 +92,7 @@ class Courier:
         write(
             lambda connection: settle_delivery(
                 connection,
-                delivery.id,
+                delivery,
                 outcome=outcome,
                 done_at=now if is_over else None,
                 next_try_at=now + pause,

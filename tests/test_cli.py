@@ -953,6 +953,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 challenges",
         "       0 access tokens",
         "       0 refresh tokens",
+        "       0 codes that nobody redeemed",
         "       0 signing keys",
     ]
 

@@ -246,6 +246,7 @@ def upgrade() -> None:
         sa.Column("app", sa.Text(), nullable=False),
         sa.Column("sid", sa.Text(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("claims", sa.JSON(), nullable=False),
         sa.Column("nonce", sa.Text(), nullable=True),
         sa.Column("redirect_uri", sa.Text(), nullable=False),
         sa.Column("code_challenge", sa.Text(), nullable=False),
@@ -255,6 +256,7 @@ def upgrade() -> None:
         sa.Column("authenticated_at", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.Column("signed_out_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_authorizations_account_id")
         ),

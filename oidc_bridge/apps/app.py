@@ -6,7 +6,7 @@ from typing import Literal
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.origins import read_origin
+from oidc_bridge.origins import Origin, read_origin
 
 AppKind = Literal["web", "native", "unknown", "client"]
 
@@ -51,18 +51,33 @@ class App:
     host: str
     kind: AppKind
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether nobody else can take its place: any app may claim a scheme, anybody on the way
+        may answer for plain http (RFC 8252 section 8.6)."""
+        if self.kind == "web":
+            return read_origin(self.key).is_trustworthy
+        return self.kind != "native"
 
-def which_app(client: Client, redirect_url: str | None) -> App:
-    """Return the app that asks through *client*.
+
+def which_app(client: Client, redirect_uri: str, redirect_url: str | None) -> App:
+    """Return the app that asks through *client* and wants the person back at *redirect_uri*.
 
     Raises:
         SentError: ``invalid_request`` if *redirect_url* is one that no app could have.
     """
     if client.kind != "homeserver":
-        return App("", client.name, read_origin(client.redirect_uris[0]).netloc, "client")
+        origin = read_origin(redirect_uri)
+        return App(str(origin), client.name, _shown(origin), "client")
     if redirect_url is None:
         return App("", client.name, "", "unknown")
     return _read(redirect_url)
+
+
+def _shown(origin: Origin) -> str:
+    """Return what a page calls a host; that anybody can listen on the way is not left out."""
+    host = origin.netloc.replace(".:", ":").removesuffix(".")
+    return host if origin.scheme == "https" else f"{origin.scheme}://{host}"
 
 
 def _read(redirect_url: str) -> App:
@@ -77,8 +92,9 @@ def _read(redirect_url: str) -> App:
             origin = read_origin(redirect_url)
         except ValueError as error:
             raise refusal from error
-        host = origin.netloc.replace(".:", ":").removesuffix(".")
-        return App(f"{scheme}://{host}", host, host, "web")
+        shown = _shown(origin)
+        key = shown if "://" in shown else f"https://{shown}"
+        return App(key, shown, shown, "web")
     if ":" not in redirect_url or not _SCHEME.fullmatch(scheme) or scheme in _REFUSED_SCHEMES:
         raise refusal
     return App(f"{scheme}:", f"{scheme} on this device", "", "native")

@@ -85,7 +85,7 @@ def write_config(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(text)
+    write_private(draft, text)  # it may hold the password of the database
     try:
         load(draft)
     except ConfigError:
@@ -153,6 +153,8 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
         log_access=False,
         env_files=None,
         working_dir=None,
+        # A worker that is stopped while it starts may never answer.
+        workers_kill_timeout=10,
     )
     os.environ["OIDC_BRIDGE_CONFIG"] = str(context.obj.resolve())
     click.echo(f"serving {settings.issuer} on {host or settings.server.host}", err=True)

@@ -86,6 +86,9 @@ def write(work: Callable[[Connection], T]) -> T:
     for attempt in range(_RETRIES):
         try:
             with turn, engine.begin() as connection:
+                if engine.dialect.name == "sqlite":
+                    # Or another process could write between what *work* reads and what it writes.
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return work(connection)
         except IntegrityError:
             if attempt == _RETRIES - 1:
@@ -108,9 +111,11 @@ def read() -> Iterator[Connection]:
 
 def engine_options(url: str, *, threads: int) -> dict[str, Any]:
     """Return what Flask-SQLAlchemy passes to ``create_engine``."""
+    # An error of the database must not bring the values of a statement into the log.
+    options: dict[str, Any] = {"hide_parameters": True}
     if url.startswith("sqlite"):
-        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
-    return {"pool_size": threads, "max_overflow": 4, "pool_timeout": 10}
+        return options | {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    return options | {"pool_size": threads, "max_overflow": 4, "pool_timeout": 10}
 
 
 def tune(engine: Engine) -> None:

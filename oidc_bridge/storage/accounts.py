@@ -55,6 +55,7 @@ _ADD_ACCOUNT = insert(AccountRow)
 
 _ADD_IDENTITY = insert(IdentityRow)
 
+_HOLD = select(AccountRow.id).where(AccountRow.id == bindparam("account_id")).with_for_update()
 _KNOWN_IDENTITY = (
     select(IdentityRow.id, IdentityRow.account_id, IdentityRow.app_key, AccountRow.blocked_at)
     .join(AccountRow, AccountRow.id == IdentityRow.account_id)
@@ -113,3 +114,11 @@ def recognise(connection: Connection, identity: Identity) -> tuple[str, str]:
         raise ProofError("app_key_changed", f"identity={known.id}")
     connection.execute(_REFRESH_IDENTITY, {"identity_id": known.id, "now": now, **facts})
     return known.account_id, known.id
+
+
+def hold_account(connection: Connection, account_id: str) -> None:
+    """Let nobody else change what this account gave to whom, until this transaction ends.
+
+    Else access could be removed after a code's consent was read and before the code is written.
+    """
+    connection.execute(_HOLD, {"account_id": account_id})

@@ -47,6 +47,7 @@ class AuthorizationRow(Base):
     app: Mapped[str] = mapped_column(Text)
     sid: Mapped[str] = mapped_column(Text)
     scopes: Mapped[list[str]] = mapped_column(JSON)
+    claims: Mapped[list[str]] = mapped_column(JSON)
     nonce: Mapped[str | None] = mapped_column(Text)
     redirect_uri: Mapped[str] = mapped_column(Text)
     code_challenge: Mapped[str] = mapped_column(Text)
@@ -56,6 +57,7 @@ class AuthorizationRow(Base):
     authenticated_at: Mapped[datetime] = mapped_column(UtcTime)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    signed_out_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ FACTS = (
     _A.app,
     _A.sid,
     _A.scopes,
+    _A.claims,
     _A.nonce,
     _A.redirect_uri,
     _A.code_challenge,
@@ -179,10 +182,8 @@ def add_authorization(connection: Connection, values: dict[str, Any]) -> None:
     connection.execute(_ADD, values)
 
 
-def spend_code(
-    connection: Connection, code: str, *, client_id: str, now: datetime
-) -> Authorization | None:
-    """Take a code; None if it is not this client's, was taken before, or nothing hangs on it now.
+def take_code(connection: Connection, code: str, *, client_id: str, now: datetime) -> str | None:
+    """Take a code; return its authorization's id, or None if it is not this client's untaken one.
 
     One statement takes it, so of many takers at once exactly one gets it. Another client's try
     does not use it up.
@@ -190,9 +191,12 @@ def spend_code(
     taken = connection.execute(
         _SPEND_CODE, {"digest": digest_of(code), "client": client_id, "now": now}
     ).first()
-    if taken is None:
-        return None
-    row = connection.execute(_OF_SPENT_CODE, {"id": taken.id}).first()
+    return None if taken is None else taken.id
+
+
+def find_taken(connection: Connection, authorization_id: str) -> Authorization | None:
+    """Return what a code that was just taken gives, if it still gives anything."""
+    row = connection.execute(_OF_SPENT_CODE, {"id": authorization_id}).first()
     return None if row is None else to_authorization(row, row.scopes, row.code_expires_at)
 
 
@@ -247,5 +251,12 @@ def to_authorization(
         code_challenge=row.code_challenge,
         authenticated_at=row.authenticated_at,
         expires_at=expires_at,
-        person=Person(row.sub, row.localpart, row.display_name, row.picture, row.email),
+        # What has come to be known of them since they were asked is not told.
+        person=Person(
+            row.sub,
+            row.localpart,
+            name=row.display_name if "name" in row.claims else None,
+            picture=row.picture if "picture" in row.claims else None,
+            email=row.email if "email" in row.claims else None,
+        ),
     )

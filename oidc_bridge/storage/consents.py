@@ -14,12 +14,13 @@ from sqlalchemy import (
     Row,
     Text,
     bindparam,
+    exists,
     insert,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from oidc_bridge.apps.consent import TEXT_VERSION, Consent, Question
 from oidc_bridge.storage import Base, UtcTime, new_id
@@ -75,8 +76,20 @@ _CURRENT = select(ConsentRow.__table__).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
 _C, _P = ConsentRow, PersonaRow
+_OTHER = aliased(_C)
+_ANY = exists().where(
+    _OTHER.account_id == _P.account_id,
+    _OTHER.client_id == _P.client_id,
+    _OTHER.removed_at.is_(None),
+)
 _STANDING = (
-    select(_P.id.label("persona_id"), _P.sub, _P.localpart.label("persona"), _C.__table__)
+    select(
+        _P.id.label("persona_id"),
+        _P.sub,
+        _P.localpart.label("persona"),
+        _ANY.label("is_welcome"),
+        _C.__table__,
+    )
     .select_from(_P)
     .outerjoin(
         _C,
@@ -104,7 +117,7 @@ _REMOVE = (
     .values(removed_at=bindparam("now"))
 )
 _APPS_OF_SESSIONS = (
-    select(AuthorizationRow.session_id, ConsentRow.app_title)
+    select(AuthorizationRow.session_id, ConsentRow.client_id, ConsentRow.app_title)
     .join(
         ConsentRow,
         (ConsentRow.account_id == AuthorizationRow.account_id)
@@ -128,8 +141,9 @@ _AUTHORIZATIONS = select(AuthorizationRow.id).where(
 
 def find_standing(
     connection: Connection, account_id: str, client_id: str, app: str
-) -> tuple[Persona | None, Consent | None]:
-    """Return as whom a client knows an account, and the account's consent to one app there.
+) -> tuple[Persona | None, Consent | None, bool]:
+    """Return as whom a client knows an account, the account's consent to one app there, and
+    whether any of its consents to apps there stands.
 
     One question: without a persona there can be no consent, since the first makes both.
     """
@@ -137,9 +151,10 @@ def find_standing(
         _STANDING, {"account_id": account_id, "client_id": client_id, "app": app}
     ).first()
     if row is None:
-        return None, None
+        return None, None, False
     persona = Persona(row.persona_id, row.sub, row.persona)
-    return persona, None if row.id is None else _to_consent(row)
+    consent = None if row.id is None else _to_consent(row)
+    return persona, consent, bool(row.is_welcome)
 
 
 def consents_of(connection: Connection, account_id: str) -> Sequence[AppConsent]:
@@ -158,10 +173,10 @@ def find_app_consent(connection: Connection, account_id: str, consent_id: str) -
 
 def apps_of_sessions(
     connection: Connection, session_ids: Sequence[str]
-) -> Sequence[tuple[str, str]]:
-    """Return (session id, title) of the apps that these sessions signed in to."""
+) -> Sequence[tuple[str, str, str]]:
+    """Return (session id, client id, title) of the apps that these sessions signed in to."""
     rows = connection.execute(_APPS_OF_SESSIONS, {"ids": session_ids})
-    return [(session_id, title) for session_id, title in rows]
+    return [(session_id, client_id, title) for session_id, client_id, title in rows]
 
 
 def remember_consent(
@@ -176,14 +191,15 @@ def remember_consent(
     remembered_until: datetime | None,
     replaces: Consent | None,
     now: datetime,
-) -> None:
-    """Keep a yes; it takes the place of an earlier one, which stays as a record."""
+) -> str:
+    """Keep a yes and return its id; it takes the place of an earlier one, which stays on record."""
+    consent_id = new_id()
     if replaces is not None:
         _remove(connection, account_id, client_id, app, now=now)
     connection.execute(
         _ADD,
         {
-            "id": new_id(),
+            "id": consent_id,
             "account_id": account_id,
             "client_id": client_id,
             "app": app,
@@ -198,6 +214,7 @@ def remember_consent(
             "remembered_until": remembered_until,
         },
     )
+    return consent_id
 
 
 def remove_consent(

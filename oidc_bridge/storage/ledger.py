@@ -1,6 +1,6 @@
 """The ledger: what happened, and what the outbox still has to tell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Select,
     Text,
     bindparam,
     insert,
@@ -79,19 +80,25 @@ class LogoutDelivery:
 
 _RECORD = insert(EventRow)
 _A = AuthorizationRow
-# The authorizations themselves may be revoked or long expired: the devices at the client are not.
+# Revoked or expired, what a client was given may still have a device there. A code that is being
+# redeemed at this moment will have one.
 _TO_TELL = (
-    select(_A.sid, _A.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
+    select(_A.id, _A.sid, _A.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
     .join(PersonaRow, PersonaRow.id == _A.persona_id)
     .join(ClientRow, ClientRow.id == _A.client_id)
-    .where(_A.code_spent_at.is_not(None), ClientRow.backchannel_logout_uri.is_not(None))
-    .distinct()
+    .where(
+        _A.account_id == bindparam("account_id"),
+        _A.signed_out_at.is_(None),
+        ClientRow.backchannel_logout_uri.is_not(None),
+        _A.code_spent_at.is_not(None) | (_A.code_expires_at > bindparam("now", type_=UtcTime)),
+    )
 )
 _TO_TELL_OF_SESSIONS = _TO_TELL.where(_A.session_id.in_(bindparam("ids", expanding=True)))
-_TO_TELL_OF_APP = _TO_TELL.where(
-    _A.account_id == bindparam("account_id"),
-    _A.client_id == bindparam("client_id"),
-    _A.app == bindparam("app"),
+_TO_TELL_OF_APP = _TO_TELL.where(_A.client_id == bindparam("client_id"), _A.app == bindparam("app"))
+_TOLD = (
+    update(_A)
+    .where(_A.id.in_(bindparam("ids", expanding=True)))
+    .values(signed_out_at=bindparam("now"))
 )
 _D = LogoutDeliveryRow
 _NEXT = (
@@ -102,13 +109,17 @@ _NEXT = (
 )
 _CLAIM = (
     update(_D)
-    .where(_D.id == bindparam("delivery"), _D.next_try_at <= bindparam("due", type_=UtcTime))
+    .where(
+        _D.id == bindparam("delivery"),
+        _D.done_at.is_(None),
+        _D.next_try_at <= bindparam("due", type_=UtcTime),
+    )
     .values(next_try_at=bindparam("lease"), tries=_D.tries + 1)
     .returning(_D.id, _D.client_id, _D.uri, _D.sub, _D.sid, _D.tries)
 )
 _SETTLE = (
     update(_D)
-    .where(_D.id == bindparam("delivery"))
+    .where(_D.id == bindparam("delivery"), _D.tries == bindparam("try"), _D.done_at.is_(None))
     .values(done_at=bindparam("done"), next_try_at=bindparam("again"), outcome=bindparam("result"))
 )
 
@@ -136,67 +147,86 @@ def record(
     )
 
 
-def tell_of_sessions(connection: Connection, session_ids: Sequence[str], *, now: datetime) -> int:
-    """Queue a logout token for every client that knows one of these sessions; return how many."""
-    return _queue(connection, connection.execute(_TO_TELL_OF_SESSIONS, {"ids": session_ids}), now)
+def tell_of_sessions(
+    connection: Connection, account_id: str, session_ids: Sequence[str], *, now: datetime
+) -> None:
+    """Queue a logout token for every client that knows one of these sessions."""
+    _queue(connection, _TO_TELL_OF_SESSIONS, account_id, now, ids=session_ids)
+
+
+def tell_of_account(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """Queue a logout token for every client, also for what sessions that have expired gave."""
+    _queue(connection, _TO_TELL, account_id, now)
 
 
 def tell_of_app(
     connection: Connection, account_id: str, client_id: str, app: str, *, now: datetime
-) -> int:
-    """Queue a logout token for all that one app has of an account; return how many."""
-    which = {"account_id": account_id, "client_id": client_id, "app": app}
-    return _queue(connection, connection.execute(_TO_TELL_OF_APP, which), now)
+) -> None:
+    """Queue a logout token for all that one app has of an account."""
+    _queue(connection, _TO_TELL_OF_APP, account_id, now, client_id=client_id, app=app)
 
 
-def _queue(connection: Connection, known: Iterable[Any], now: datetime) -> int:
-    rows = [
-        {
-            "id": new_id(),
-            "client_id": client_id,
-            "uri": uri,
-            "sub": sub,
-            "sid": sid,
-            "created_at": now,
-            "next_try_at": now,
-            "tries": 0,
-            "outcome": "",
-        }
-        for sid, client_id, sub, uri in known
-    ]
-    if rows:
-        connection.execute(insert(_D), rows)
-    return len(rows)
+def _queue(
+    connection: Connection,
+    which: Select[*tuple[Any, ...]],
+    account_id: str,
+    now: datetime,
+    **more: object,
+) -> None:
+    known = connection.execute(which, {"account_id": account_id, "now": now, **more}).all()
+    if not known:
+        return
+    connection.execute(_TOLD, {"ids": [row.id for row in known], "now": now})
+    targets = {(row.sid, row.client_id, row.sub, row.backchannel_logout_uri) for row in known}
+    connection.execute(
+        insert(_D),
+        [
+            {
+                "id": new_id(),
+                "client_id": client_id,
+                "uri": uri,
+                "sub": sub,
+                "sid": sid,
+                "created_at": now,
+                "next_try_at": now,
+                "tries": 0,
+                "outcome": "",
+            }
+            for sid, client_id, sub, uri in targets
+        ],
+    )
 
 
-def claim_deliveries(
-    connection: Connection, *, now: datetime, lease: timedelta, at_most: int = 20
-) -> Sequence[LogoutDelivery]:
-    """Take what is due, so that no other process sends it while *lease* lasts."""
-    due = connection.execute(_NEXT, {"due": now, "at_most": at_most}).scalars().all()
-    claimed = []
-    for delivery in due:
+def claim_delivery(
+    connection: Connection, *, now: datetime, lease: timedelta
+) -> LogoutDelivery | None:
+    """Take one that is due, so that no other process sends it while *lease* lasts."""
+    for delivery in connection.execute(_NEXT, {"due": now, "at_most": 8}).scalars().all():
         row = connection.execute(
             _CLAIM, {"delivery": delivery, "due": now, "lease": now + lease}
         ).first()
         if row is not None:
-            claimed.append(LogoutDelivery(*row))
-    return claimed
+            return LogoutDelivery(*row)
+    return None
 
 
 def settle_delivery(
     connection: Connection,
-    delivery_id: str,
+    delivery: LogoutDelivery,
     *,
     outcome: str,
     done_at: datetime | None,
     next_try_at: datetime,
 ) -> None:
-    """Note how a try went; ``done_at`` ends it, whether told or given up."""
+    """Note how a try went; ``done_at`` ends it, whether told or given up.
+
+    Nothing is noted if the lease ran out and another process has taken it since.
+    """
     connection.execute(
         _SETTLE,
         {
-            "delivery": delivery_id,
+            "delivery": delivery.id,
+            "try": delivery.tries,
             "done": done_at,
             "again": next_try_at,
             "result": outcome,

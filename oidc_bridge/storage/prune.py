@@ -4,21 +4,23 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import ColumnElement, delete, select
 
 from oidc_bridge.storage import write
+from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.requests import ChallengeRow, RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
 _BATCH = 500
+_A_DAY = timedelta(days=1)
 
 
 def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, int]]:
     """Delete what is over; yield (what, how many).
 
-    Kept: sessions and authorizations, since devices at a homeserver hang on their ``sid`` for
-    longer than any token lives; consents, personas and events, which are records.
+    Kept: sessions and redeemed authorizations, since devices at a homeserver hang on their
+    ``sid`` for longer than any token lives; consents, personas and events, which are records.
     """
     tables: tuple[tuple[str, Any], ...] = (
         ("authorization requests", RequestRow),
@@ -27,13 +29,17 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("refresh tokens", RefreshTokenRow),
     )
     for what, row in tables:
-        yield what, _delete_expired(row.__table__, now)
+        table = row.__table__
+        yield what, _delete(table, table.c.expires_at < now)
+    codes = AuthorizationRow.__table__
+    unredeemed = codes.c.code_spent_at.is_(None) & (codes.c.code_expires_at < now - _A_DAY)
+    yield "codes that nobody redeemed", _delete(codes, unredeemed)
     yield "signing keys", write(lambda c: forget_keys(c, now=now, token_life=token_life))
 
 
-def _delete_expired(table: Table, now: datetime) -> int:
+def _delete(table: Any, condition: ColumnElement[bool]) -> int:
     key = table.primary_key.columns[0]
-    batch = select(key).where(table.c.expires_at < now).limit(_BATCH).scalar_subquery()
+    batch = select(key).where(condition).limit(_BATCH).scalar_subquery()
     statement = delete(table).where(key.in_(batch))
     total = 0
     while True:

@@ -1,7 +1,7 @@
 """Browser sessions: where somebody is signed in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -166,15 +166,16 @@ def sign_in(
         user_agent=user_agent[:400],
         unconfirmed=identity.unconfirmed,
     )
-    if is_renewed:
-        _renew(connection, session, cookie)
-    else:
-        _add(connection, session, cookie)
+    if is_renewed and _renew(connection, session, cookie):
+        return session
+    if is_renewed:  # it was ended elsewhere while the wallet answered
+        session = replace(session, id=new_id(), created_at=now)
+    _add(connection, session, cookie)
     return session
 
 
-def _renew(connection: Connection, session: Session, cookie: str) -> None:
-    connection.execute(
+def _renew(connection: Connection, session: Session, cookie: str) -> bool:
+    renewed = connection.execute(
         _RENEW_SESSION,
         {
             "session_id": session.id,
@@ -184,6 +185,7 @@ def _renew(connection: Connection, session: Session, cookie: str) -> None:
             "until": session.expires_at,
         },
     )
+    return renewed.rowcount == 1
 
 
 def _add(connection: Connection, session: Session, cookie: str) -> None:

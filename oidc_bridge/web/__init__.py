@@ -23,6 +23,13 @@ from oidc_bridge.web.templates import dress
 log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
+# Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
+_PROTOCOL = frozenset({"/token", "/userinfo"})
+_FOR_SCRIPTS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,7 @@ def install(app: Flask, parts: Bridge) -> None:
     """Give *app* its parts, its headers and its error pages."""
     app.extensions[_EXTENSION] = parts
     app.url_map.converters["id"] = IdConverter
+    app.url_map.merge_slashes = False  # its redirect would name the host of the request
     dress(app)
     app.after_request(_add_headers)
     app.register_error_handler(BridgeError, show_error)
@@ -79,8 +87,14 @@ def page(template: str, *, status: int = 200, **context: object) -> Response:
 def json_answer(
     document: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a protocol endpoint's answer (RFC 6749 section 5.1: never stored)."""
-    return Response(as_bytes(document), status, headers, content_type="application/json")
+    """Return a protocol endpoint's answer, never stored unless *headers* say otherwise.
+
+    RFC 6749 section 5.1 wants ``Pragma`` too, for caches that know no better.
+    """
+    answer = Response(as_bytes(document), status, content_type="application/json")
+    answer.headers["Pragma"] = "no-cache"
+    answer.headers.update(headers or {})
+    return answer
 
 
 def see_other(url: str) -> Response:
@@ -94,12 +108,15 @@ def let_form_lead_to(redirect_uri: str, app_key: str) -> None:
     Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
     the way back to the client would be blocked, silently.
     """
-    g.form_targets = [str(read_origin(redirect_uri)), *filter(None, [app_key])]
+    targets = (str(read_origin(redirect_uri)), app_key)
+    g.form_targets = dict.fromkeys(target for target in targets if target)
 
 
 def _add_headers(answer: Response) -> Response:
     headers = answer.headers
     headers.setdefault("Cache-Control", "no-store")
+    if request.path in _PROTOCOL:
+        headers.update(_FOR_SCRIPTS)
     headers["X-Content-Type-Options"] = "nosniff"
     # Nothing goes to others, but our own forms keep their Origin (no-referrer would null it).
     headers.setdefault("Referrer-Policy", "same-origin")
@@ -165,7 +182,10 @@ def json_error(error: SentError) -> Response:
 def _show_http_error(error: HTTPException) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     status = error.code or 500
-    answer = show_error(PageError(codes.get(status, "request_malformed"), status=status))
+    if request.path in _PROTOCOL:
+        answer = json_error(SentError("invalid_request", f"{error.name}.", status=status))
+    else:
+        answer = show_error(PageError(codes.get(status, "request_malformed"), status=status))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer
@@ -175,6 +195,8 @@ def _show_crash(error: Exception) -> Response:
     """The one place that catches everything: our fault, said so, with a reference."""
     reference = new_reference()
     log.exception("crashed path=%s reference=%s", request.path, reference, exc_info=error)
+    if request.path in _PROTOCOL:
+        return json_error(SentError("server_error", f"Reference {reference}.", status=500))
     crash = PageError("internal")
     return page(
         "error.html",

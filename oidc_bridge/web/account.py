@@ -1,6 +1,7 @@
 """The account page: my apps, where I'm signed in, take it back."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -8,7 +9,9 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.authorizations import revoke, revoke_of_account, revoke_of_sessions
 from oidc_bridge.storage.consents import (
     AppConsent,
@@ -16,7 +19,7 @@ from oidc_bridge.storage.consents import (
     find_app_consent,
     remove_consent,
 )
-from oidc_bridge.storage.ledger import record, tell_of_app, tell_of_sessions
+from oidc_bridge.storage.ledger import record, tell_of_account, tell_of_app, tell_of_sessions
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session, end_sessions, sessions_of
 from oidc_bridge.web import bridge, page, see_other
@@ -33,6 +36,15 @@ from oidc_bridge.web.session import (
 from oidc_bridge.web.signin import make_challenge
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Outcome:
+    """What becomes of an app: ``pending`` (it is being told) or ``none`` (it cannot be)."""
+
+    title: str
+    state: str
+
 
 views = Blueprint("account", __name__, url_prefix="/account")
 
@@ -126,9 +138,10 @@ def sign_out_everywhere() -> Response:
             button="Sign out everywhere",
         )
 
-    def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[str]:
+    def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[Outcome]:
         ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
         told = _end(connection, session, ids, now)
+        tell_of_account(connection, session.account_id, now=now)
         revoke_of_account(connection, session.account_id, now=now)
         return told
 
@@ -177,7 +190,13 @@ def remove_app(consent_id: str) -> Response:
 def _change(work: Callable[[Connection, Session, datetime], T]) -> T:
     """Run a signed-in person's change in one transaction."""
     now = bridge().clock()
-    return write(lambda connection: work(connection, _signed_in(connection, now), now))
+
+    def change(connection: Connection) -> T:
+        session = _signed_in(connection, now)
+        hold_account(connection, session.account_id)
+        return work(connection, session, now)
+
+    return write(change)
 
 
 def _signed_in(connection: Connection, now: datetime) -> Session:
@@ -196,12 +215,16 @@ def _my_app(connection: Connection, session: Session, consent_id: str) -> AppCon
 
 def _end(
     connection: Connection, session: Session, ids: Sequence[str], now: datetime
-) -> Sequence[str]:
-    """End those of *ids* that are this person's sessions; return the apps that are told."""
+) -> Sequence[Outcome]:
+    """End those of *ids* that are this person's sessions; return what becomes of the apps."""
     live = {known.id for known in sessions_of(connection, session.account_id, now=now)}
     ids = [session_id for session_id in ids if session_id in live]
-    titles = sorted({title for _, title in apps_of_sessions(connection, ids)})
-    tell_of_sessions(connection, ids, now=now)
+    clients = bridge().snapshots.current().clients
+    outcomes = {
+        Outcome(title, "pending" if _can_be_told(clients.get(client_id)) else "none")
+        for _, client_id, title in apps_of_sessions(connection, ids)
+    }
+    tell_of_sessions(connection, session.account_id, ids, now=now)
     revoke_of_sessions(connection, ids, now=now)
     end_sessions(connection, session.account_id, ids, now=now)
     record(
@@ -211,14 +234,18 @@ def _end(
         account_id=session.account_id,
         sessions=str(len(ids)),
     )
-    return titles
+    return sorted(outcomes)
 
 
-def _signed_out(title: str, told: Sequence[str]) -> Response:
+def _can_be_told(client: Client | None) -> bool:
+    return client is not None and client.backchannel_logout_uri is not None
+
+
+def _signed_out(title: str, outcomes: Sequence[Outcome]) -> Response:
     return page(
         "account/signed_out.html",
         title=title,
-        outcomes=[{"title": app, "state": "pending"} for app in told],
+        outcomes=outcomes,
         again_url=url_for("account.overview"),
     )
 

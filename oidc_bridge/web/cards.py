@@ -38,8 +38,9 @@ def app_card(authorization: AuthorizationRequest | None) -> AppCard | None:
     """Return the card of the app that asks; None on the way to the account page."""
     if authorization is None:
         return None
-    client = authorization.target.client
-    return card_of(which_app(client, authorization.redirect_url), client)
+    target = authorization.target
+    app = which_app(target.client, target.redirect_uri, authorization.redirect_url)
+    return card_of(app, target.client)
 
 
 def card_of(app: App, client: Client) -> AppCard:

@@ -1,7 +1,7 @@
 """The scoped consent page: which app asks, for what, and as whom it will know the person."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from oidc_bridge.flow import AskConsent, SignIn
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.scopes import SCOPES, Person
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.consents import remember_consent
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import OpenRequest, ask_for_proof, close_request, get_request
@@ -75,8 +76,9 @@ class Review:
 
     def fingerprint(self, request_id: str) -> str:
         """Return a keyed digest: a yes counts only for exactly what was shown."""
-        shown = {"request": request_id, **asdict(self)}
-        return bridge().seal.digest(json.dumps(shown, sort_keys=True), purpose="consent")
+        rows = [(row.scope, row.title, row.value, row.required) for row in self.rows]
+        shown = (request_id, astuple(self.app), rows, astuple(self.persona))
+        return bridge().seal.digest(json.dumps(shown), purpose="consent")
 
 
 @views.get("/<id:request_id>")
@@ -99,7 +101,7 @@ def review(request_id: str) -> Response:
         rows=shown.rows,
         news=shown.news,
         will_not=_WILL_NOT,
-        remember_days=bridge().settings.lifetimes.consent // 86_400,
+        remember_days=_remember_days() if standing.app.is_certain else 0,
         expires_at=open_request.expires_at,
         seconds_left=int((open_request.expires_at - now).total_seconds()),
         decide_url=url_for("consent.decide", request_id=request_id),
@@ -132,6 +134,10 @@ def switch(request_id: str) -> Response:
     return see_other(url_for("signin.choose", request_id=request_id))
 
 
+def _remember_days() -> int:
+    return bridge().settings.lifetimes.consent // 86_400
+
+
 def _deny(connection: Connection, request_id: str, browser: str, now: datetime) -> str:
     _, session, standing = _look(connection, request_id, browser, now)
     close_request(connection, request_id, browser=browser)
@@ -148,9 +154,12 @@ def _deny(connection: Connection, request_id: str, browser: str, now: datetime) 
 
 
 def _allow(connection: Connection, request_id: str, browser: str, now: datetime) -> str:
-    """Go on if the person answered today's question; else let them read it again."""
-    open_request, session, standing = _look(connection, request_id, browser, now)
-    if session is None or not isinstance(standing.step, AskConsent):
+    """Go on if the person answered today's question; else let them read it again.
+
+    Their answer counts even if an earlier yes has come to cover the request meanwhile.
+    """
+    open_request, session, standing = _look(connection, request_id, browser, now, is_change=True)
+    if session is None or isinstance(standing.step, SignIn):
         return advance(connection, open_request, session=session, browser=browser, now=now)
     shown = _review(standing, session).fingerprint(request_id)
     if not compare_digest(field("shown").encode(), shown.encode()):
@@ -165,7 +174,8 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         raise PageError("form_malformed", "scope")
     close_request(connection, request_id, browser=browser)
     life = timedelta(seconds=bridge().settings.lifetimes.consent)
-    remember_consent(
+    wants_to = request.form.get("remember") == "yes"
+    consent_id = remember_consent(
         connection,
         session.account_id,
         client.id,
@@ -174,7 +184,7 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         question=standing.question,
         granted=granted,
         replaces=standing.consent,
-        remembered_until=now + life if request.form.get("remember") == "yes" else None,
+        remembered_until=now + life if wants_to and standing.app.is_certain else None,
         now=now,
     )
     record(
@@ -186,11 +196,16 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         app=standing.app.key,
         scopes=" ".join(granted),
     )
-    return issue(connection, standing, granted, now=now)
+    return issue(connection, standing, granted, consent_id=consent_id, now=now)
 
 
 def _look(
-    connection: Connection, request_id: str, browser: str, now: datetime
+    connection: Connection,
+    request_id: str,
+    browser: str,
+    now: datetime,
+    *,
+    is_change: bool = False,
 ) -> tuple[OpenRequest, Session | None, Standing]:
     """Return what stands behind the page.
 
@@ -202,6 +217,8 @@ def _look(
     if open_request.authorization is None:
         raise PageError("request_unknown", "nothing to consent to", status=404)
     session = current_session(connection, now=now)
+    if session is not None and is_change:
+        hold_account(connection, session.account_id)
     standing = stand(
         connection,
         open_request.authorization,

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
-from oidc_bridge.errors import SentError
+from oidc_bridge.errors import SentError, ShownError
 from oidc_bridge.flow import Issue, Refuse, SignIn
 from oidc_bridge.oidc.authorize import (
     AuthorizationRequest,
@@ -35,7 +37,13 @@ from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.authorizations import Authorization, revoke_by_code, spend_code
+from oidc_bridge.storage.accounts import hold_account
+from oidc_bridge.storage.authorizations import (
+    Authorization,
+    find_taken,
+    revoke_by_code,
+    take_code,
+)
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.tokens import add_tokens, find_by_access_token, spend_refresh_token
@@ -89,8 +97,10 @@ def authorize() -> Response:
     """OIDC Core 3.1.2: check the request, then keep it, answer it, or say why not."""
     parts = bridge()
     now = parts.clock()
-    sent = request.form if request.method == "POST" else request.args
-    parameters = read_parameters(_pairs(sent.lists()))
+    if request.method == "POST":
+        # SameSite: with a form of another site no cookie of ours comes, with a link it does.
+        return see_other(f"/authorize?{urlencode(_pairs(request.form.lists()))}")
+    parameters = read_parameters(_pairs(request.args.lists()))
     client = parts.snapshots.current().clients.get(parameters.get("client_id", ""))
     target = find_target(parameters, client)
     browser = new_browser()
@@ -100,6 +110,8 @@ def authorize() -> Response:
     except SentError as error:
         log.info("authorize refused code=%s client=%s", error.code, target.client.id)
         url = error_url(target, error, issuer=parts.settings.issuer)
+    except IntegrityError as error:
+        raise ShownError("client_unknown", f"{target.client.id} was removed just now") from error
     return keep_browser(see_other(url), browser)
 
 
@@ -108,6 +120,8 @@ def _begin(
 ) -> str:
     """Answer at once if nothing is to be asked; else keep request and challenge, in one commit."""
     session = current_session(connection, now=now)
+    if session is not None:
+        hold_account(connection, session.account_id)
     standing = stand(
         connection,
         authorization,
@@ -117,7 +131,8 @@ def _begin(
     )
     match standing.step:
         case Issue(scopes):
-            return issue(connection, standing, scopes, now=now)
+            consent_id = standing.consent.id if standing.consent else ""
+            return issue(connection, standing, scopes, consent_id=consent_id, now=now)
         case Refuse(error):
             return send_error(authorization, error)
     life = timedelta(seconds=bridge().settings.lifetimes.request)
@@ -149,17 +164,19 @@ def token() -> Response:
         raise answer
     # Signing takes longer than all else here: not while others wait for the database.
     id_token = sign(answer.claims, parts.snapshots.current().signing_key, typ="JWT")
-    return json_answer({**answer.response, "id_token": id_token}, headers=_ANY_ORIGIN)
+    return json_answer({**answer.response, "id_token": id_token})
 
 
 def _redeem_code(
     connection: Connection, asked: CodeRequest, client: Client, now: datetime
 ) -> Tokens | SentError:
-    spent = spend_code(connection, asked.code, client_id=client.id, now=now)
-    if spent is None:
+    taken = take_code(connection, asked.code, client_id=client.id, now=now)
+    if taken is None:
         account_id = revoke_by_code(connection, asked.code, client_id=client.id, now=now)
         if account_id is not None:
             record(connection, "code reused", now=now, account_id=account_id, client_id=client.id)
+    spent = None if taken is None else find_taken(connection, taken)
+    if spent is None:
         return SentError("invalid_grant", "The code is unknown, used, or no longer allowed.")
     try:
         check_code(
@@ -181,10 +198,8 @@ def _refresh(
     spent = spend_refresh_token(connection, asked.refresh_token, client_id=client.id, now=now)
     if spent is None or now >= spent.expires_at:
         return SentError("invalid_grant", "The refresh token is unknown, used, or expired.")
-    try:
-        scopes = narrow(spent.scopes, asked.scopes)
-    except SentError as error:
-        return error
+    # Asking for too much is raised from here, so it leaves the refresh token as it was.
+    scopes = narrow(spent.scopes, asked.scopes)
     return _tokens(connection, spent, scopes, now)
 
 
@@ -235,7 +250,7 @@ def userinfo() -> Response:
         found = find_by_access_token(connection, bearer, now=bridge().clock())
     if found is None or "openid" not in found.scopes:
         raise SentError("invalid_token", "The access token is unknown or expired.", status=401)
-    return json_answer(claims_for(found.scopes, found.person), headers=_ANY_ORIGIN)
+    return json_answer(claims_for(found.scopes, found.person))
 
 
 def _pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:

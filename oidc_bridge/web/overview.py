@@ -8,7 +8,6 @@ from datetime import datetime
 from flask import url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.app import which_app
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage.authorizations import (
@@ -67,7 +66,7 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
     return AppItem(
         id=given.consent.id,
         title=given.app_title,
-        host=given.app.partition("://")[2] or which_app(client, None).host,
+        host=given.app.removeprefix("https://") if "://" in given.app else "",
         via=client.name,
         mxid=matrix_id(given.consent.question.localpart, client),
         scopes=[SCOPES[scope].title for scope in given.consent.granted if scope in SCOPES],
@@ -80,7 +79,7 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
 def browsers_of(connection: Connection, current: Session, now: datetime) -> list[SessionItem]:
     known = sessions_of(connection, current.account_id, now=now)
     apps: dict[str, list[str]] = defaultdict(list)
-    for session_id, title in apps_of_sessions(connection, [session.id for session in known]):
+    for session_id, _, title in apps_of_sessions(connection, [session.id for session in known]):
         apps[session_id].append(title)
     return [
         SessionItem(

@@ -10,11 +10,12 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.app import which_app
-from oidc_bridge.errors import ProofError, SentError, explain
+from oidc_bridge.errors import PageError, ProofError, SentError, explain
 from oidc_bridge.flow import SignIn
 from oidc_bridge.identity import Challenge, Identity
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import new_id, read, write
+from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import (
     OpenRequest,
@@ -148,6 +149,8 @@ def landing() -> Response:
     browser = get_browser()
     challenge_id = request.args.get("challenge", "").replace("\0", "")
     answer = request.args.get("authResponse", "")
+    if not challenge_id:
+        raise PageError("request_unknown", "no challenge in the address", status=404)
     with read() as connection:
         _, request_id = get_challenge(connection, challenge_id, browser=browser, seal=bridge().seal)
         open_request = _open_request(connection, request_id, browser, bridge().clock())
@@ -186,7 +189,8 @@ def receive() -> Response:
         url = write(lambda connection: _accept(connection, attempt, identity, cookie))
     except ProofError as error:
         write(partial(_refuse, attempt=attempt, error=error))
-        return _failed(error, open_request, browser)
+        status = 403 if error.code == "account_blocked" else 400
+        return _failed(error, open_request, browser, status=status)
     return set_session(see_other(url), cookie)
 
 
@@ -202,6 +206,7 @@ def _accept(connection: Connection, attempt: Attempt, identity: Identity, cookie
         user_agent=request.headers.get("User-Agent", ""),
         expires_at=now + timedelta(seconds=parts.settings.lifetimes.session),
     )
+    hold_account(connection, session.account_id)
     record(
         connection,
         "signed in",
@@ -261,7 +266,8 @@ def _is_signed_in(
 def _allow_way_back(open_request: OpenRequest) -> None:
     if open_request.authorization is not None:
         target = open_request.authorization.target
-        app = which_app(target.client, open_request.authorization.redirect_url)
+        redirect_url = open_request.authorization.redirect_url
+        app = which_app(target.client, target.redirect_uri, redirect_url)
         let_form_lead_to(target.redirect_uri, app.key)
 
 

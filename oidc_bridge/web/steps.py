@@ -63,10 +63,13 @@ def stand(
         SentError: if the app that asks cannot be one.
     """
     client = authorization.target.client
-    app = which_app(client, authorization.redirect_url)
+    app = which_app(client, authorization.target.redirect_uri, authorization.redirect_url)
     persona = person = question = consent = None
+    is_welcome = False
     if session is not None:
-        persona, consent = find_standing(connection, session.account_id, client.id, app.key)
+        persona, consent, is_welcome = find_standing(
+            connection, session.account_id, client.id, app.key
+        )
         if persona is None:
             wanted = candidates(session.address, session.name, client.server_name)
             free = free_localpart(connection, client.id, wanted) if choose_localpart else ""
@@ -84,7 +87,7 @@ def stand(
             question=question,
             consent=consent,
             is_reauthentication=app.kind == "unknown",
-            is_known=persona is not None and persona.id is not None,
+            is_known=is_welcome,
             ask_anyway=authorization.ask_anyway,
             silent=authorization.silent,
         ),
@@ -122,7 +125,8 @@ def advance(
             return send_error(standing.authorization, error)
         case Issue(scopes):
             close_request(connection, open_request.id, browser=browser)
-            return issue(connection, standing, scopes, now=now)
+            consent_id = standing.consent.id if standing.consent else ""
+            return issue(connection, standing, scopes, consent_id=consent_id, now=now)
 
 
 def send_error(authorization: AuthorizationRequest, error: SentError) -> str:
@@ -131,7 +135,12 @@ def send_error(authorization: AuthorizationRequest, error: SentError) -> str:
 
 
 def issue(
-    connection: Connection, standing: Standing, scopes: tuple[str, ...], *, now: datetime
+    connection: Connection,
+    standing: Standing,
+    scopes: tuple[str, ...],
+    *,
+    consent_id: str,
+    now: datetime,
 ) -> str:
     """Make a code for *scopes* and return the URL that brings it to the client.
 
@@ -139,7 +148,7 @@ def issue(
     first sign-in the persona is registered here, in the same transaction.
     """
     authorization, session, persona = standing.authorization, standing.session, standing.persona
-    if session is None or persona is None:
+    if session is None or persona is None or standing.person is None:
         raise RuntimeError("a code was about to be issued for nobody")
     client = authorization.target.client
     if persona.id is None:
@@ -158,8 +167,9 @@ def issue(
             "session_id": session.id,
             "persona_id": persona.id,
             "app": standing.app.key,
-            "sid": session_name(session.id, client.id, standing.app.key),
+            "sid": session_name(session.id, client.id, standing.app.key, consent_id),
             "scopes": list(scopes),
+            "claims": list(claims_for(scopes, standing.person)),
             "nonce": authorization.nonce,
             "redirect_uri": authorization.target.redirect_uri,
             "code_challenge": authorization.code_challenge,
@@ -172,11 +182,12 @@ def issue(
     return answer_url(authorization.target, {"code": code}, issuer=parts.settings.issuer)
 
 
-def session_name(session_id: str, client_id: str, app_key: str) -> str:
+def session_name(session_id: str, client_id: str, app_key: str, consent_id: str) -> str:
     """Return the ``sid`` by which one app at one client knows a browser session.
 
-    Another one for each app: Synapse deletes every device with the ``sid`` of a logout token, and
-    taking back one app must not sign out the others.
+    Another one for each app, since Synapse deletes every device with the ``sid`` of a logout
+    token, and taking back one app must not sign out the others. Another one for each consent: a
+    logout token may be on its way for two days, and must not meet a sign-in made since.
     """
-    text = "\0".join((session_id, client_id, app_key))
+    text = "\0".join((session_id, client_id, app_key, consent_id))
     return bridge().seal.digest(text, purpose="sid")[:32]

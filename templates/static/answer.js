@@ -3,7 +3,9 @@
   "use strict";
 
   // At once, not when the page is ready: what is in the address may be copied, synced or shared.
-  history.replaceState(null, "", location.pathname);
+  // The challenge may stay: with it, a reload leads back to the choice of wallets.
+  const challenge = new URLSearchParams(location.search).get("challenge") ?? "";
+  history.replaceState(null, "", `?challenge=${encodeURIComponent(challenge)}`);
 
   document.addEventListener("DOMContentLoaded", () => {
     const form = document.getElementById("answer");

@@ -6,9 +6,15 @@ import pytest
 
 from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.errors import SentError
+from oidc_bridge.oidc.client import Client
 from tests.driver import HOMESERVER, WIKI
 
+
 # redirectUrl, and the origin that is meant.
+def asks(client: Client, redirect_url: str | None) -> App:
+    return which_app(client, client.redirect_uris[0], redirect_url)
+
+
 WEB = [
     ("https://chat.example", "https://chat.example"),
     ("https://chat.example/", "https://chat.example"),
@@ -51,9 +57,9 @@ WEB = [
 
 @pytest.mark.parametrize(("redirect_url", "origin"), WEB)
 def test_a_web_app_is_known_by_its_origin(redirect_url, origin):
-    app = which_app(HOMESERVER, redirect_url)
+    app = asks(HOMESERVER, redirect_url)
 
-    host = origin.partition("://")[2]
+    host = origin.removeprefix("https://")  # that anybody can listen is not left out
     assert app == App(key=origin, title=host, host=host, kind="web")
 
 
@@ -71,7 +77,7 @@ NATIVE = [
 
 @pytest.mark.parametrize(("redirect_url", "scheme"), NATIVE)
 def test_an_app_on_the_device_is_known_by_its_scheme(redirect_url, scheme):
-    app = which_app(HOMESERVER, redirect_url)
+    app = asks(HOMESERVER, redirect_url)
 
     assert app == App(f"{scheme}:", f"{scheme} on this device", "", "native")
 
@@ -150,7 +156,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_an_address_that_two_readers_could_read_differently_is_no_app(case):
     with pytest.raises(SentError) as caught:
-        which_app(HOMESERVER, REFUSED[case])
+        asks(HOMESERVER, REFUSED[case])
 
     assert caught.value.code == "invalid_request"
 
@@ -178,7 +184,7 @@ DANGEROUS = [
 @pytest.mark.parametrize("redirect_url", DANGEROUS)
 def test_a_scheme_by_which_a_browser_runs_or_shows_something_is_no_app(redirect_url):
     with pytest.raises(SentError) as caught:
-        which_app(HOMESERVER, redirect_url)
+        asks(HOMESERVER, redirect_url)
 
     assert caught.value.code == "invalid_request"
 
@@ -188,7 +194,7 @@ def test_the_refusal_repeats_nothing_of_what_was_sent():
 
     for redirect_url in (*DANGEROUS, *REFUSED.values()):
         try:
-            which_app(HOMESERVER, redirect_url)
+            asks(HOMESERVER, redirect_url)
         except SentError as error:
             details.add(error.detail)
 
@@ -207,30 +213,33 @@ def test_apps_are_told_apart_by_their_whole_host():
         "https://chat.examples/",
     ]
 
-    keys = {which_app(HOMESERVER, redirect_url).key for redirect_url in look_alikes}
+    keys = {asks(HOMESERVER, redirect_url).key for redirect_url in look_alikes}
 
     assert len(keys) == len(look_alikes)
 
 
 def test_a_native_app_never_has_the_key_of_a_web_app():
-    assert which_app(HOMESERVER, "chat.example:443").key == "chat.example:"
-    assert which_app(HOMESERVER, "https://chat.example:443").key == "https://chat.example"
+    assert asks(HOMESERVER, "chat.example:443").key == "chat.example:"
+    assert asks(HOMESERVER, "https://chat.example:443").key == "https://chat.example"
 
 
 def test_a_homeserver_that_names_no_app_asks_for_a_reauthentication():
-    assert which_app(HOMESERVER, None) == App("", "matrix.example", "", "unknown")
+    assert asks(HOMESERVER, None) == App("", "matrix.example", "", "unknown")
 
 
 def test_any_other_client_is_itself_the_app():
-    assert which_app(WIKI, None) == App("", "The Wiki", "wiki.example", "client")
+    assert asks(WIKI, None) == App("https://wiki.example", "The Wiki", "wiki.example", "client")
 
 
 def test_a_client_that_is_no_homeserver_cannot_pass_itself_off_as_an_app():
-    assert which_app(WIKI, "https://chat.example/") == which_app(WIKI, None)
-    assert which_app(WIKI, "javascript:alert(1)") == which_app(WIKI, None)
+    assert asks(WIKI, "https://chat.example/") == asks(WIKI, None)
+    assert asks(WIKI, "javascript:alert(1)") == asks(WIKI, None)
 
 
-def test_a_client_on_another_port_is_shown_with_it():
-    wiki = replace(WIKI, redirect_uris=("https://wiki.example:8443/cb", "https://b.example/cb"))
+def test_a_client_is_shown_with_the_host_that_the_person_goes_back_to():
+    uris = ("https://wiki.example:8443/cb", "https://b.example/cb")
 
-    assert which_app(wiki, None).host == "wiki.example:8443"
+    apps = [which_app(replace(WIKI, redirect_uris=uris), uri, None) for uri in uris]
+
+    assert [app.host for app in apps] == ["wiki.example:8443", "b.example"]
+    assert apps[0].key != apps[1].key

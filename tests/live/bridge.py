@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .tools import REPOSITORY, running
+from tests.live.tools import REPOSITORY, running
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from .tools import need_program
-from .wallet import WalletError
+from tests.live.tools import need_program
+from tests.live.wallet import WalletError
 
 # What a wallet's extension puts into every page, before the page's own scripts run. The answer
 # comes from Node: __answer_wallet is a function of the test.

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
-from .bridge import new_bridge
-from .browser import Answering, chromium, put_wallet_into
-from .loopback import (
+from tests.live.bridge import new_bridge
+from tests.live.browser import Answering, chromium, put_wallet_into
+from tests.live.loopback import (
     CHAT_HOST,
     Certificates,
     ChatClient,
@@ -23,12 +23,12 @@ from .loopback import (
     pictures,
     web_wallet,
 )
-from .person import Visitor
-from .postgres import PostgresMissingError, new_database, postgres
-from .synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
-from .tools import free_port, missing
-from .wallet import need_wallets
-from .world import World
+from tests.live.person import Visitor
+from tests.live.postgres import PostgresMissingError, new_database, postgres
+from tests.live.synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
+from tests.live.tools import free_port, missing
+from tests.live.wallet import need_wallets
+from tests.live.world import World
 
 HERE = Path(__file__).parent
 

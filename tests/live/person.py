@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from .wallet import Answer, Library, Person
-from .world import World
+from tests.live.wallet import Answer, Library, Person
+from tests.live.world import World
 
 ALLOW = re.compile("^Allow$")
 DONT_ALLOW = re.compile("^Don.t allow$")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import requests
 
-from .bridge import Bridge, ClientCredentials
+from tests.live.bridge import Bridge, ClientCredentials
 
 
 @dataclass

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import requests
 import yaml
 
-from .tools import missing, running
+from tests.live.tools import missing, running
 
 SERVER_NAME = "synapse.test"
 _FAST = {"per_second": 1000, "burst_count": 1000}

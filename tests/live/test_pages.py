@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .person import AnswersAs, Visitor
-from .wallet import FOLDER, new_person, person_profile
-from .world import World
+from tests.live.person import AnswersAs, Visitor
+from tests.live.wallet import FOLDER, new_person, person_profile
+from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
 

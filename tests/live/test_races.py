@@ -11,10 +11,10 @@ from typing import TypeVar
 import pytest
 import requests
 
-from .bridge import new_bridge
-from .plain import Form, Forms, PlainBrowser, RelyingParty
-from .tools import free_port
-from .wallet import Answer, new_person
+from tests.live.bridge import new_bridge
+from tests.live.plain import Form, Forms, PlainBrowser, RelyingParty
+from tests.live.tools import free_port
+from tests.live.wallet import Answer, new_person
 
 TAKERS = 50
 Taken = TypeVar("Taken")

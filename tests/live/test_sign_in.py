@@ -8,13 +8,13 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from .browser import saying_no
-from .loopback import CHAT_HOST, PNG, Pictures, WebWallet
-from .person import AnswersAs, MatrixSession, Visitor
-from .synapse import SERVER_NAME
-from .tools import wait_for
-from .wallet import new_person, person_profile
-from .world import World
+from tests.live.browser import saying_no
+from tests.live.loopback import CHAT_HOST, PNG, Pictures, WebWallet
+from tests.live.person import AnswersAs, MatrixSession, Visitor
+from tests.live.synapse import SERVER_NAME
+from tests.live.tools import wait_for
+from tests.live.wallet import new_person, person_profile
+from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
 

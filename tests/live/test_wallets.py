@@ -6,9 +6,8 @@ import pytest
 
 from oidc_bridge.identity import Challenge
 from oidc_bridge.proofs.blockstack import Blockstack
-
-from .loopback import served
-from .wallet import Library, WalletError, new_person, person_profile
+from tests.live.loopback import served
+from tests.live.wallet import Library, WalletError, new_person, person_profile
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BOTH: list[Library] = ["blockstack", "wallet-sdk"]

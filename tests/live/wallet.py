@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .loopback import back_to
-from .tools import missing, need_program
+from tests.live.loopback import back_to
+from tests.live.tools import missing, need_program
 
 FOLDER = Path(__file__).with_name("wallets")
 # A phrase that everybody knows: never use it for anything else.

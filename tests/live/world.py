@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .bridge import Bridge
-from .synapse import Synapse
+from tests.live.bridge import Bridge
+from tests.live.synapse import Synapse
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,11 @@ def test_signing_out_tells_every_client_of_this_session(app: Flask, ann: Person)
     assert "/account/begin" in ann.account_page()
 
 
-def test_an_unredeemed_code_has_no_device_to_sign_out(app: Flask, ann: Person) -> None:
+def test_a_code_that_nobody_redeemed_has_no_device_to_sign_out(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
     ann.sign_in()
+    clock.advance(seconds=60)
 
     ann.sign_out()
 

@@ -112,7 +112,8 @@ def test_a_request_may_be_posted(ann: Person) -> None:
 
     answer = ann.post("/authorize", dict(authorize_query()))
 
-    assert answer.location.startswith("/sign-in/")
+    assert answer.location == "/authorize?" + urlencode(authorize_query())
+    assert ann.get(answer.location).location.startswith("/sign-in/")
 
 
 def test_a_registered_query_stays_in_the_redirect_uri(ann: Person) -> None:
