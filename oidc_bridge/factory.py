@@ -136,8 +136,14 @@ def make_fetch(settings: Settings) -> GuardedFetch:
     return GuardedFetch(exempt=settings.allow_private)
 
 
-def make_proofs(settings: Settings, fetch: Fetch) -> list[Proof]:
-    """Return the enabled proofs. A fifth wallet is one file and one line here."""
+def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
+    """Return the enabled proofs. A fifth wallet is one file and one line here.
+
+    Args:
+        fetch: What reaches outside; the guarded ones if not given.
+    """
+    # No exemption holds for addresses of strangers, and half of our threads stay free of them.
+    strangers = GuardedFetch(budget=2.0, at_once=max(1, settings.server.threads // 2))
     issuer = settings.issuer
     services = tuple(NameService(known.url, known.labels) for known in settings.names)
     return [
@@ -148,6 +154,7 @@ def make_proofs(settings: Settings, fetch: Fetch) -> list[Proof]:
             app_name=settings.name,
             app_icon=f"{issuer}/static/icon.png",
             names=services,
-            fetch=fetch,
+            fetch=fetch or make_fetch(settings),
+            strangers=fetch or strangers,
         )
     ]

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,11 +40,6 @@ _MAX_FORM_ANSWER = 16384
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # RFC 4291 section 2.4
 
 
-def _make_workers() -> ThreadPoolExecutor:
-    # More at once wait, within their time, so a dead resolver cannot eat all threads.
-    return ThreadPoolExecutor(max_workers=32, thread_name_prefix="fetch")
-
-
 @dataclass(frozen=True, slots=True)
 class GuardedFetch:
     """A `Fetch` that is safe with any URL.
@@ -52,13 +47,20 @@ class GuardedFetch:
     Attributes:
         exempt: Origins (``http://127.0.0.1:9000``) that skip the checks of scheme and address.
         budget: Seconds for all of one exchange: name resolution, connection and the last byte.
+        at_once: How many exchanges may be under way; one more fails at once, so that slow hosts
+            cannot make everybody wait.
     """
 
     exempt: frozenset[str] = frozenset()
     budget: float = 4.0
-    _workers: ThreadPoolExecutor = field(
-        default_factory=_make_workers, init=False, repr=False, compare=False
-    )
+    at_once: int = 32
+    _workers: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
+    _free: Semaphore = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        workers = ThreadPoolExecutor(self.at_once, thread_name_prefix="fetch")
+        object.__setattr__(self, "_workers", workers)
+        object.__setattr__(self, "_free", Semaphore(self.at_once))
 
     def __call__(self, url: str, *, max_bytes: int) -> Fetched:
         """GET *url*; see `oidc_bridge.ports.Fetch`."""
@@ -96,7 +98,11 @@ class GuardedFetch:
         # A socket's own timeout starts anew with every byte, and resolving a name has none. So
         # the exchange runs beside us, and is cut from here when its time is over.
         exchange = partial(_exchange, adapter, method, url, fields, max_bytes, self.budget)
+        if not self._free.acquire(blocking=False):
+            raise FetchError("fetch_failed", f"{self.at_once} requests are under way already")
         future = self._workers.submit(exchange)
+        # Not when we stop waiting, but when it has really ended.
+        future.add_done_callback(lambda _: self._free.release())
         try:
             return future.result(timeout=self.budget)
         except TimeoutError as error:

@@ -12,9 +12,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
-from oidc_bridge.errors import BridgeError, FetchError
+from oidc_bridge.errors import FetchError
 from oidc_bridge.oidc.keys import active, sign
 from oidc_bridge.oidc.tokens import logout_token_claims
 from oidc_bridge.ports import Fetched
@@ -30,6 +28,7 @@ _LEASE = timedelta(seconds=60)
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(hours=1)
 _MAX_TRIES = 58
+_MAX_REFUSALS = 5
 _POLL_SECONDS = 1.0
 
 
@@ -69,7 +68,7 @@ class Courier:
         while not stop.is_set():
             try:
                 is_idle = self.deliver() == 0
-            except (SQLAlchemyError, BridgeError):
+            except Exception:  # whatever it is: nobody would see that this thread has ended
                 log.exception("logout deliveries failed; trying again")
                 is_idle = True
             if is_idle:
@@ -119,5 +118,6 @@ class Courier:
             return f"unreachable ({error.code})", False
         if answer.status in (200, 204):
             return "told", True
-        # 400 says that the token itself was refused; the same words again would be too.
-        return f"status {answer.status}", answer.status == 400
+        # 400 may mean that clocks differ, or that the client failed (section 2.8); not for long.
+        is_refused = answer.status == 400 and delivery.tries >= _MAX_REFUSALS
+        return f"status {answer.status}", is_refused

@@ -123,7 +123,8 @@ def a_blockstack(fetch: FakeFetch | None = None) -> Blockstack:
         app_name="Bridge",
         app_icon=f"{ORIGIN}/icon.png",
         names=(NameService(NAMES, frozenset({2, 3})),),
-        fetch=fetch or FakeFetch(),
+        fetch=(known := fetch or FakeFetch()),
+        strangers=known,
     )
 
 

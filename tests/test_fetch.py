@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -265,6 +266,37 @@ def test_an_answer_that_takes_too_long_is_cut(server, slowness):
     assert time.monotonic() - began < 1.5
     # The server sees the line go dead: nothing of ours goes on in the background.
     assert server.done.wait(2)
+
+
+def test_slow_hosts_do_not_make_others_wait(server):
+    fetch = GuardedFetch(exempt=frozenset({server.origin}), budget=5.0, at_once=1)
+    go_on, asked = threading.Event(), threading.Event()
+
+    def answer_late(request: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        go_on.wait(5)
+        send(request, 200, b"late")
+
+    server.answer = answer_late
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(fetch, server.origin, max_bytes=100)
+        assert asked.wait(5)
+
+        refusal = refusal_of(fetch, server.origin)
+
+        go_on.set()
+        assert first.result().body == b"late"
+    assert refusal.code == "fetch_failed"
+    assert "under way" in refusal.detail
+    assert fetch(server.origin, max_bytes=100).body == b"late"
+
+
+def test_what_an_operator_typed_may_be_internal(server):
+    server.answer = lambda request: send(request, 200, b"ok")
+
+    assert GuardedFetch().post_form(server.origin, {"a": "b"}, is_operators=True).status == 200
+    with pytest.raises(FetchError):
+        GuardedFetch().post_form(server.origin, {"a": "b"})
 
 
 def test_a_slow_resolver_is_cut(monkeypatch):

@@ -77,7 +77,7 @@ def _keys(settings: Settings) -> str:
 
 def _cryptography(settings: Settings) -> str:
     """Make a question for a wallet and read it back."""
-    proof = make_proofs(settings, make_fetch(settings))[0]
+    proof = make_proofs(settings)[0]
     now = datetime.now(UTC).replace(microsecond=0)
     challenge = Challenge("doctor", proof.method, proof.make_secret(), now, now)
     parse(proof.invite(challenge).message)

@@ -47,6 +47,8 @@ class Blockstack:
         manifest_uri: Of our web app manifest, below `origin`.
         app_name, app_icon: What the wallet shows; Leather fails without both.
         names: Name services, in the order in which they are considered.
+        fetch: Reaches the name services, which an operator chose.
+        strangers: Reaches what a token names, which anybody chose.
         leeway: How far a wallet's clock may be off.
         scopes: ``store_write`` alone asks for the app key. ``publish_data`` would write our origin
             into the person's public profile.
@@ -59,6 +61,7 @@ class Blockstack:
     app_icon: str
     names: tuple[NameService, ...]
     fetch: Fetch
+    strangers: Fetch
     leeway: timedelta = timedelta(seconds=300)
     scopes: tuple[str, ...] = ("store_write",)
 
@@ -147,7 +150,7 @@ class Blockstack:
             return {}, ()
         try:
             profile = fetch_profile(
-                response.profile_url, signer=response.identity_public_key, fetch=self.fetch
+                response.profile_url, signer=response.identity_public_key, fetch=self.strangers
             )
         except ProofError as error:
             return {}, (error.code,)

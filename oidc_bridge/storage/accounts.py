@@ -55,7 +55,11 @@ _ADD_ACCOUNT = insert(AccountRow)
 
 _ADD_IDENTITY = insert(IdentityRow)
 
-_HOLD = select(AccountRow.id).where(AccountRow.id == bindparam("account_id")).with_for_update()
+_HOLD = (
+    select(AccountRow.id)
+    .where(AccountRow.id == bindparam("account_id"))
+    .with_for_update(key_share=True)
+)
 _KNOWN_IDENTITY = (
     select(IdentityRow.id, IdentityRow.account_id, IdentityRow.app_key, AccountRow.blocked_at)
     .join(AccountRow, AccountRow.id == IdentityRow.account_id)

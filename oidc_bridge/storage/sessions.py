@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime, new_id
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow, recognise
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account, recognise
 
 
 class SessionRow(Base):
@@ -149,6 +149,7 @@ def sign_in(
         ProofError: ``app_key_changed`` (blockstack-auth section 8, A5), ``account_blocked``.
     """
     account_id, identity_id = recognise(connection, identity)
+    hold_account(connection, account_id)
     now = identity.proved_at
     is_renewed = current is not None and current.account_id == account_id
     session = Session(

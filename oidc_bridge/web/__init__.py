@@ -194,7 +194,7 @@ def _show_http_error(error: HTTPException) -> Response:
 def _show_crash(error: Exception) -> Response:
     """The one place that catches everything: our fault, said so, with a reference."""
     reference = new_reference()
-    log.exception("crashed path=%s reference=%s", request.path, reference, exc_info=error)
+    log.exception("crashed path=%r reference=%s", request.path, reference, exc_info=error)
     if request.path in _PROTOCOL:
         return json_error(SentError("server_error", f"Reference {reference}.", status=500))
     crash = PageError("internal")

@@ -49,7 +49,7 @@ class Outcome:
 views = Blueprint("account", __name__, url_prefix="/account")
 
 _FLASHES = {
-    "removed": "Access removed. The app is being told.",
+    "removed": "Access removed. Where the app can be told, it is signed out.",
     "signed-out": "Signed out there.",
 }
 

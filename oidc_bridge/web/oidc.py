@@ -56,6 +56,9 @@ log = logging.getLogger(__name__)
 views = Blueprint("oidc", __name__)
 
 
+_MAX_QUERY = 7_000
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """A token response, and the claims of the ID token that goes with it, not signed yet."""
@@ -99,7 +102,10 @@ def authorize() -> Response:
     now = parts.clock()
     if request.method == "POST":
         # SameSite: with a form of another site no cookie of ours comes, with a link it does.
-        return see_other(f"/authorize?{urlencode(_pairs(request.form.lists()))}")
+        query = urlencode(_pairs(request.form.lists()))
+        if len(query) > _MAX_QUERY:
+            raise ShownError("request_malformed", "too long for an address")
+        return see_other(f"/authorize?{query}")
     parameters = read_parameters(_pairs(request.args.lists()))
     client = parts.snapshots.current().clients.get(parameters.get("client_id", ""))
     target = find_target(parameters, client)
@@ -111,6 +117,8 @@ def authorize() -> Response:
         log.info("authorize refused code=%s client=%s", error.code, target.client.id)
         url = error_url(target, error, issuer=parts.settings.issuer)
     except IntegrityError as error:
+        if not (error.statement or "").startswith("INSERT INTO authorization_requests"):
+            raise
         raise ShownError("client_unknown", f"{target.client.id} was removed just now") from error
     return keep_browser(see_other(url), browser)
 

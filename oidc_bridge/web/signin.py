@@ -15,7 +15,6 @@ from oidc_bridge.flow import SignIn
 from oidc_bridge.identity import Challenge, Identity
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import new_id, read, write
-from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import (
     OpenRequest,
@@ -206,7 +205,6 @@ def _accept(connection: Connection, attempt: Attempt, identity: Identity, cookie
         user_agent=request.headers.get("User-Agent", ""),
         expires_at=now + timedelta(seconds=parts.settings.lifetimes.session),
     )
-    hold_account(connection, session.account_id)
     record(
         connection,
         "signed in",

@@ -26,6 +26,7 @@ def a_proof(origin: str = "http://localhost:9999") -> Blockstack:
         app_icon=f"{origin}/icon.svg",
         names=(),
         fetch=no_network,  # type: ignore[arg-type]
+        strangers=no_network,  # type: ignore[arg-type]
     )
 
 

@@ -99,6 +99,7 @@ def arrange(case: Case) -> tuple[Blockstack, Challenge, datetime]:
     for url, document in case.get("documents", {}).items():
         answers[url] = (document["status"], document["body"])
     liar = case.get("lying_lookup", {}).get("origin")
+    fetch = FakeFetch(answers, forbidden=(liar,) if liar else ())
     blockstack = Blockstack(
         origin=case.get("app_domain", policy["app_domain"]),
         answer_uri=policy["redirect_uri"],
@@ -106,7 +107,8 @@ def arrange(case: Case) -> tuple[Blockstack, Challenge, datetime]:
         app_name="Bridge",
         app_icon=f"{policy['app_domain']}/icon.png",
         names=(NameService(NAMES, frozenset({2, 3})),),
-        fetch=FakeFetch(answers, forbidden=(liar,) if liar else ()),
+        fetch=fetch,
+        strangers=fetch,
         leeway=timedelta(seconds=policy["leeway_seconds"]),
     )
     request = parse(case["auth_request"]).payload
