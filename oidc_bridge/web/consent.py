@@ -236,7 +236,8 @@ def _review(standing: Standing, session: Session) -> Review:
     if persona is None or person is None:
         raise RuntimeError("consent was about to be asked of nobody")
     reasons = standing.step.reasons if isinstance(standing.step, AskConsent) else ()
-    before = standing.consent.granted if standing.consent else standing.authorization.scopes
+    # A box that nobody ticked is no yes: what is optional starts unticked.
+    before = standing.consent.granted if standing.consent else ()
     required = client.required_scopes
     return Review(
         app=card_of(standing.app, client),

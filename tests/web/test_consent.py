@@ -269,13 +269,21 @@ def test_what_was_unticked_stays_unticked_in_a_remembered_consent(ann: Person) -
     assert tokens["scope"] == "openid"
 
 
-def test_an_optional_scope_comes_back_as_it_was_left(ann: Person) -> None:
-    ann.sign_in(scopes=())
+def is_ticked(page: str, scope: str) -> bool:
+    return "checked" in page[page.index(f'value="{scope}"') :].partition(">")[0]
+
+
+def test_what_is_optional_starts_unticked(ann: Person) -> None:
+    assert not is_ticked(ann.get(consent_url(ann)).text, "profile")
+
+
+@pytest.mark.parametrize("scopes", [(), ("profile",)])
+def test_an_optional_scope_comes_back_as_it_was_left(ann: Person, scopes: tuple[str, ...]) -> None:
+    ann.sign_in(scopes=scopes)
 
     page = ann.get(ann.authorize().location).text
 
-    box = page[page.index('value="profile"') :].partition(">")[0]
-    assert "checked" not in box
+    assert is_ticked(page, "profile") is ("profile" in scopes)
 
 
 def test_two_clients_know_a_person_by_two_subjects(app: Flask, ann: Person) -> None:
