@@ -174,18 +174,14 @@ class Settings(BaseSettings):
             ) from error
 
 
-def load(path: Path) -> Settings:
-    """Return the settings in *path*, overridden by the environment.
+def load(path: Path, *, environment: bool = True) -> Settings:
+    """Return the settings in *path*, overridden by the environment unless told otherwise.
 
     Raises:
         ConfigError: ``config_missing`` or ``config_invalid``, the latter naming each setting.
     """
-    for name in os.environ:
-        setting = name.removeprefix(_ENV_PREFIX)
-        if setting == name or setting.startswith(_OTHER_ENV):
-            continue
-        if setting.partition("__")[0].lower() not in Settings.model_fields:
-            raise ConfigError("config_invalid", f"{name}: there is no such setting")
+    if environment:
+        _check_environment()
     if not path.is_file():
         raise ConfigError("config_missing", f"{path}: run `oidc-bridge init` to make one")
 
@@ -199,7 +195,8 @@ def load(path: Path) -> Settings:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return (env_settings, TomlConfigSettingsSource(settings_cls, path))
+            file = TomlConfigSettingsSource(settings_cls, path)
+            return (env_settings, file) if environment else (file,)
 
     try:
         settings = FromFile()  # type: ignore[call-arg]
@@ -212,6 +209,15 @@ def load(path: Path) -> Settings:
     except ValueError as error:  # TOML that does not parse
         raise ConfigError("config_invalid", f"{path}: {error}") from error
     return _anchor(settings, path.resolve().parent)
+
+
+def _check_environment() -> None:
+    for name in os.environ:
+        setting = name.removeprefix(_ENV_PREFIX)
+        if setting == name or setting.startswith(_OTHER_ENV):
+            continue
+        if setting.partition("__")[0].lower() not in Settings.model_fields:
+            raise ConfigError("config_invalid", f"{name}: there is no such setting")
 
 
 def _anchor(settings: Settings, folder: Path) -> Settings:

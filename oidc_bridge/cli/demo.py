@@ -6,17 +6,14 @@ import secrets
 import signal
 import tempfile
 import threading
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from oidc_bridge.cli.setup import config_text, prepare, write_private
-from oidc_bridge.config import Settings
+from oidc_bridge.config import Settings, load
 from oidc_bridge.demo import servers, synapse, world
 from oidc_bridge.demo.places import SERVER_NAME, Places
 from oidc_bridge.errors import ConfigError
@@ -34,21 +31,6 @@ url = "{places.wallet}/auth"
 url = "{places.wallet}"
 labels = [2, 3]
 """
-
-
-class _DemoSettings(Settings):
-    """Settings that no variable of the environment can turn towards a real database."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 @click.command()
@@ -122,8 +104,8 @@ def make_settings(folder: Path, places: Places) -> Settings:
     path.write_text(text)
     if not key_file.exists():
         write_private(key_file, secrets.token_hex(32) + "\n")
-    values: dict[str, Any] = tomllib.loads(text) | {"key_file": key_file}
-    return _DemoSettings(**values)
+    # No variable of the environment may turn a demo towards a real database.
+    return load(path, environment=False)
 
 
 @contextmanager
