@@ -88,15 +88,13 @@ class NameLookup(_Part):
 
 
 class Server(_Part):
-    """Where `serve` listens, and what stands in front of it."""
+    """Where `serve` listens, and with how many hands."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     # Each may wait for a name service for some seconds; more than a few cost speed.
     threads: int = Field(default=4, ge=1, le=256)
-    # Number of proxies in front whose X-Forwarded-For may be believed; 0 believes nobody.
-    proxies: int = Field(default=0, ge=0, le=5)
 
 
 class Lifetimes(_Part):

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, data_dir, load
@@ -55,9 +54,6 @@ def create_app(
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
     for part in (public, oidc, signin, consent, account):
         app.register_blueprint(part.views)
-    if settings.server.proxies:
-        hops = settings.server.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops)  # type: ignore[method-assign]
     return app
 
 

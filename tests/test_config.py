@@ -76,7 +76,6 @@ NUMBERS = [
     ("server.port", 1, 65_535),
     ("server.workers", 1, 64),
     ("server.threads", 1, 256),
-    ("server.proxies", 0, 5),
     ("lifetimes.request", 60, 86_400),
     ("lifetimes.challenge", 60, 3600),
     ("lifetimes.code", 10, 600),

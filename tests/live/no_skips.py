@@ -1,13 +1,13 @@
 """A pytest plugin: where everything is required, a skipped test is a failure.
 
-``scripts/test`` loads it with ``-p``; it does something with ``OIDC_BRIDGE_REQUIRE_ALL=1`` only.
+``scripts/test`` loads it with ``-p``; it does something with ``OIDC_BRIDGE_TEST_REQUIRE_ALL=1`` only.
 """
 
 import os
 
 import pytest
 
-REQUIRE_ALL = os.environ.get("OIDC_BRIDGE_REQUIRE_ALL") == "1"
+REQUIRE_ALL = os.environ.get("OIDC_BRIDGE_TEST_REQUIRE_ALL") == "1"
 skipped: list[str] = []
 
 

@@ -1,6 +1,6 @@
 """The pages as people see them: pictures of each, nothing sideways, nothing that axe objects to.
 
-The pictures go to the folder in ``OIDC_BRIDGE_SCREENSHOTS`` (else a scratch folder).
+The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratch folder).
 """
 
 import json
@@ -98,7 +98,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
 
 @pytest.fixture(scope="session")
 def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("OIDC_BRIDGE_SCREENSHOTS")
+    named = os.environ.get("OIDC_BRIDGE_TEST_SCREENSHOTS")
     folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

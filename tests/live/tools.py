@@ -15,7 +15,7 @@ import pytest
 import requests
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-REQUIRE_ALL = os.environ.get("OIDC_BRIDGE_REQUIRE_ALL") == "1"
+REQUIRE_ALL = os.environ.get("OIDC_BRIDGE_TEST_REQUIRE_ALL") == "1"
 
 Answer = TypeVar("Answer")
 
