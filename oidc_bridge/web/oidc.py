@@ -139,8 +139,7 @@ def _begin(
     )
     match standing.step:
         case Issue(scopes):
-            consent_id = standing.consent.id if standing.consent else ""
-            return issue(connection, standing, scopes, consent_id=consent_id, now=now)
+            return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
         case Refuse(error):
             return send_error(authorization, error)
     life = timedelta(seconds=bridge().settings.lifetimes.request)

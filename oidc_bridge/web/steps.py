@@ -43,6 +43,11 @@ class Standing:
     consent: Consent | None
     step: Step
 
+    @property
+    def consent_id(self) -> str:
+        """Of the earlier yes; ``""`` if a re-authentication needed none."""
+        return self.consent.id if self.consent else ""
+
 
 def stand(
     connection: Connection,
@@ -125,8 +130,7 @@ def advance(
             return send_error(standing.authorization, error)
         case Issue(scopes):
             close_request(connection, open_request.id, browser=browser)
-            consent_id = standing.consent.id if standing.consent else ""
-            return issue(connection, standing, scopes, consent_id=consent_id, now=now)
+            return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
 
 
 def send_error(authorization: AuthorizationRequest, error: SentError) -> str:

@@ -1,6 +1,6 @@
 """A pytest plugin: where everything is required, a skipped test is a failure.
 
-``scripts/test`` loads it with ``-p``; it does something with ``OIDC_BRIDGE_TEST_REQUIRE_ALL=1`` only.
+``scripts/test`` loads it with ``-p``; it acts with ``OIDC_BRIDGE_TEST_REQUIRE_ALL=1`` only.
 """
 
 import os
