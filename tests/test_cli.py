@@ -756,7 +756,7 @@ def checks_of(result: Result) -> dict[str, bool]:
     return {check["check"]: check["ok"] for check in json.loads(result.stdout)}
 
 
-OFFLINE = ["database", "signing keys", "cryptography", "clients"]
+OFFLINE = ["database", "signing keys", "clock", "cryptography", "clients"]
 
 
 def test_the_doctor_finds_a_fresh_bridge_well(operator):
@@ -785,6 +785,11 @@ ILLS = {
         "UPDATE alembic_version SET version_num = 'future'",
         "database",
         "schema_behind",
+    ),
+    "a clock that was set back": (
+        "UPDATE signing_keys SET created_at = 9000000000000000",
+        "clock",
+        "clock_behind",
     ),
     "a redirect URI that nobody may have": (
         "UPDATE clients SET redirect_uris = '[\"http://wiki.example/\"]'",

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from oidc_bridge import storage
@@ -19,9 +20,11 @@ from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.proofs.jsontokens import parse
 from oidc_bridge.storage import db, read
 from oidc_bridge.storage.apps import all_clients
-from oidc_bridge.storage.keys import all_keys
+from oidc_bridge.storage.keys import all_keys, youngest_key_at
 
 _MAX_DOCUMENT = 65_536
+# Wallets' tokens are allowed 300 s, Synapse allows ours 120 s.
+_CLOCK_LEEWAY = timedelta(seconds=30)
 
 
 @click.command()
@@ -39,6 +42,7 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
     checks: list[tuple[str, Callable[[Settings], str]]] = [
         ("database", _database),
         ("signing keys", _keys),
+        ("clock", _clock),
         ("cryptography", _cryptography),
         ("clients", _clients),
     ]
@@ -73,6 +77,20 @@ def _keys(settings: Settings) -> str:
     with read() as connection:
         keys = all_keys(connection, settings.seal())
     return f"active {active(keys).kid}, {len(keys)} published"
+
+
+def _clock(_settings: Settings) -> str:
+    """Hold our clock against what it said before, and against the database's."""
+    now = datetime.now(UTC)
+    with read() as connection:
+        latest = youngest_key_at(connection) or now
+        if connection.dialect.name == "postgresql":
+            theirs = connection.execute(select(func.now())).scalar_one()
+            if abs(theirs - now) > _CLOCK_LEEWAY:
+                raise BridgeError("clock_differs", f"the database says {theirs:%FT%TZ}")
+    if latest > now + _CLOCK_LEEWAY:
+        raise BridgeError("clock_behind", f"a signing key was made at {latest:%FT%TZ}")
+    return f"{now:%FT%TZ}"
 
 
 def _cryptography(settings: Settings) -> str:

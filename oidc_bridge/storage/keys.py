@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, LargeBinary, Text, delete, insert, select, update
+from sqlalchemy import Connection, LargeBinary, Text, delete, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.oidc.keys import SigningKey, active, from_pem, make_key, to_pem
@@ -46,6 +46,11 @@ def all_keys(connection: Connection, seal: Seal) -> Sequence[SigningKey]:
         )
         for row in connection.execute(_KEYS)
     ]
+
+
+def youngest_key_at(connection: Connection) -> datetime | None:
+    """Return when the youngest key was made."""
+    return connection.execute(select(func.max(SigningKeyRow.created_at))).scalar_one()
 
 
 def add_key(connection: Connection, signing_key: SigningKey, seal: Seal) -> None:
