@@ -198,7 +198,8 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "Your wallet answered differently from before",
         "It holds the right identity, but another key for this site than the first time. That"
         " happens with another wallet program, and also when a foreign site relays an answer.",
-        "Sign in with the wallet that you used here before.",
+        "Sign in with the wallet that you used here before. If you have changed it, ask the people"
+        " who run this server to accept the new one.",
     ),
 }
 

@@ -231,9 +231,11 @@ def leaves(
 
 COMMANDS = dict(leaves())
 NAMES = {("client", name): ("wiki",) for name in ("show", "secret", "remove")}
+NAMES |= {("person", name): ("nobody",) for name in ("show", "block", "unblock")}
 ARGUMENTS = {
     **NAMES,
     ("client", "remove"): ("wiki", "--yes"),
+    ("person", "accept-new-wallet"): ("nobody", "--yes"),
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
     ("deliver",): ("--once",),
@@ -747,6 +749,31 @@ def test_without_an_active_key_rotating_says_what_to_run(operator):
     operator.execute("DELETE FROM signing_keys")
 
     assert operator.fails("keys", "rotate") == "keys_missing"
+
+
+# --- person ---
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path[0] == "person"], ids=" ".join)
+def test_a_person_nobody_knows_is_said_to_be_unknown(operator, path):
+    assert operator.fails(*words_of(path)) == "person_unknown"
+
+
+def test_a_person_is_shown_as_json(operator):
+    operator.execute("INSERT INTO accounts (id, created_at) VALUES ('a', 0);")
+    operator.execute(
+        "INSERT INTO identities (id, account_id, method, subject, unconfirmed, first_proved_at,"
+        " last_proved_at) VALUES ('i', 'a', 'blockstack', 'SP123', '[]', 0, 0)"
+    )
+
+    shown = json.loads(operator.does("person", "show", "sp123"))
+
+    assert shown["identities"][0]["address"] == "SP123"
+    assert shown["created_at"].startswith("1970-01-01")
+    operator.does("person", "block", "SP123")
+    assert json.loads(operator.does("person", "show", "SP123"))["blocked_at"]
+    operator.does("person", "unblock", "SP123")
+    assert json.loads(operator.does("person", "show", "SP123"))["blocked_at"] is None
 
 
 # --- doctor ---

@@ -76,6 +76,7 @@ _REFRESH_IDENTITY = (
         picture=bindparam("picture"),
         email=bindparam("email"),
         unconfirmed=bindparam("unconfirmed"),
+        app_key=bindparam("pinned"),
         last_proved_at=bindparam("now"),
     )
 )
@@ -114,9 +115,13 @@ def recognise(connection: Connection, identity: Identity) -> tuple[str, str]:
         return account_id, identity_id
     if known.blocked_at is not None:
         raise ProofError("account_blocked", f"account={known.account_id}")
-    if known.app_key != identity.app_key:
+    # None: an operator has let its owner come with another wallet, once.
+    if known.app_key is not None and known.app_key != identity.app_key:
         raise ProofError("app_key_changed", f"identity={known.id}")
-    connection.execute(_REFRESH_IDENTITY, {"identity_id": known.id, "now": now, **facts})
+    connection.execute(
+        _REFRESH_IDENTITY,
+        {"identity_id": known.id, "now": now, "pinned": identity.app_key, **facts},
+    )
     return known.account_id, known.id
 
 

@@ -123,6 +123,7 @@ def _add_headers(answer: Response) -> Response:
     if bridge().settings.is_https:
         headers["Strict-Transport-Security"] = "max-age=31536000"
     if answer.mimetype == "text/html":
+        headers["Vary"] = "Cookie"
         # No Cross-Origin-Opener-Policy: Matrix clients open a re-authentication in a pop-up, and
         # Synapse's last page must still find its opener.
         form_targets = " ".join(("'self'", *g.get("form_targets", ())))

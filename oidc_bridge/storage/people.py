@@ -1,0 +1,136 @@
+"""What an operator does about one person: find, look, block, let in with another wallet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select, update
+
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
+from oidc_bridge.storage.authorizations import revoke_of_account
+from oidc_bridge.storage.ledger import record, tell_of_account
+from oidc_bridge.storage.personas import PersonaRow
+from oidc_bridge.storage.sessions import end_sessions, sessions_of
+
+
+@dataclass(frozen=True, slots=True)
+class KnownIdentity:
+    """A key that opens the account."""
+
+    method: str
+    address: str
+    name: str | None
+    first_proved_at: datetime
+    last_proved_at: datetime
+    is_pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPersona:
+    """As whom a client knows them."""
+
+    client_id: str
+    localpart: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """All that an operator sees of one account."""
+
+    account_id: str
+    created_at: datetime
+    blocked_at: datetime | None
+    identities: Sequence[KnownIdentity]
+    personas: Sequence[KnownPersona]
+    sessions: int
+
+
+def find_person(connection: Connection, who: str) -> str:
+    """Return the account of an address, a name, a localpart or a Matrix ID.
+
+    Raises:
+        BridgeError: ``person_unknown``, ``person_ambiguous`` (a localpart may be another person's
+            at another homeserver).
+    """
+    localpart = who.removeprefix("@").partition(":")[0]
+    query = (
+        select(IdentityRow.account_id)
+        .outerjoin(PersonaRow, PersonaRow.account_id == IdentityRow.account_id)
+        .where(
+            or_(
+                IdentityRow.subject == who.upper(),
+                IdentityRow.name == who.lower(),
+                PersonaRow.localpart == localpart.lower(),
+            )
+        )
+        .distinct()
+    )
+    found = connection.execute(query).scalars().all()
+    if not found:
+        raise BridgeError("person_unknown", who)
+    if len(found) > 1:
+        raise BridgeError("person_ambiguous", f"{who} is {len(found)} people: give an address")
+    return found[0]
+
+
+def look_at(connection: Connection, account_id: str, *, now: datetime) -> KnownPerson:
+    """Return what is known of an account."""
+    account = connection.execute(
+        select(AccountRow.created_at, AccountRow.blocked_at).where(AccountRow.id == account_id)
+    ).one()
+    identities = connection.execute(
+        select(IdentityRow.__table__).where(IdentityRow.account_id == account_id)
+    )
+    personas = connection.execute(
+        select(PersonaRow.client_id, PersonaRow.localpart)
+        .where(PersonaRow.account_id == account_id)
+        .order_by(PersonaRow.client_id)
+    )
+    return KnownPerson(
+        account_id=account_id,
+        created_at=account.created_at,
+        blocked_at=account.blocked_at,
+        identities=[
+            KnownIdentity(
+                row.method,
+                row.subject,
+                row.name,
+                row.first_proved_at,
+                row.last_proved_at,
+                row.app_key is not None,
+            )
+            for row in identities
+        ],
+        personas=[KnownPersona(*row) for row in personas],
+        sessions=len(sessions_of(connection, account_id, now=now)),
+    )
+
+
+def block(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """Keep somebody out, here and wherever they signed in from here, at once."""
+    hold_account(connection, account_id)
+    ids = [session.id for session in sessions_of(connection, account_id, now=now)]
+    end_sessions(connection, account_id, ids, now=now)
+    tell_of_account(connection, account_id, now=now)
+    revoke_of_account(connection, account_id, now=now)
+    _set_blocked(connection, account_id, now)
+    record(connection, "person blocked", now=now, account_id=account_id)
+
+
+def unblock(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """Let somebody sign in again."""
+    _set_blocked(connection, account_id, None)
+    record(connection, "person unblocked", now=now, account_id=account_id)
+
+
+def accept_new_wallet(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """Forget the pinned app keys: the next answer's is pinned instead."""
+    connection.execute(
+        update(IdentityRow).where(IdentityRow.account_id == account_id).values(app_key=None)
+    )
+    record(connection, "new wallet accepted", now=now, account_id=account_id)
+
+
+def _set_blocked(connection: Connection, account_id: str, at: datetime | None) -> None:
+    connection.execute(update(AccountRow).where(AccountRow.id == account_id).values(blocked_at=at))
