@@ -53,6 +53,7 @@ class Situation:
         is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
         is_known: the person has said yes to an app of this client, and that yes still stands.
         ask_anyway, silent: see `AuthorizationRequest`.
+        is_expected: whoever is signed in is whom the client's hint names, if it gave one.
     """
 
     authenticated_at: datetime | None
@@ -63,6 +64,7 @@ class Situation:
     is_known: bool
     ask_anyway: bool
     silent: bool
+    is_expected: bool = True
 
 
 def next_step(now_is: Situation, *, now: datetime) -> Step:
@@ -77,6 +79,8 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
         if now_is.silent:
             return Refuse(SentError("login_required", "The person must sign in first."))
         return SignIn()
+    if now_is.silent and not now_is.is_expected:
+        return Refuse(SentError("login_required", "Somebody else is signed in."))
     if now_is.is_reauthentication and now_is.is_known and not now_is.ask_anyway:
         return Issue(("openid",))
     reasons = reasons_to_ask(now_is.question, now_is.consent, now=now)

@@ -49,6 +49,7 @@ class AuthorizationRequest:
             "use another account" all come down to.
         ask_anyway: consent is asked even if an earlier one covers it.
         silent: ``prompt=none``: no page may be shown.
+        hint: ``id_token_hint``, not read yet; a silent answer is about nobody else.
     """
 
     target: Target
@@ -59,6 +60,7 @@ class AuthorizationRequest:
     proof_after: datetime | None
     ask_anyway: bool
     silent: bool
+    hint: str | None = None
 
 
 def read_parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
@@ -136,6 +138,7 @@ def check_request(
         ),
         ask_anyway=bool(prompts & {"consent", "select_account"}),
         silent="none" in prompts,
+        hint=parameters.get("id_token_hint"),
     )
 
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from joserfc import jwt
-from joserfc.jwk import RSAKey
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, RSAKey
 
 from oidc_bridge.errors import ConfigError
 
@@ -78,6 +79,22 @@ def sign(claims: dict[str, Any], signing_key: SigningKey, *, typ: str) -> str:
     """Return *claims* as a signed JWT."""
     header = {"alg": ALGORITHM, "kid": signing_key.kid, "typ": typ}
     return jwt.encode(header, claims, signing_key.key)
+
+
+def subject_of(id_token: str, keys: Sequence[SigningKey], *, issuer: str, audience: str) -> str:
+    """Return the ``sub`` of an ID token that we once gave to *audience*, expired or not.
+
+    Returns ``""``, which nobody's subject is, for anything else. As a hint (OIDC Core 3.1.2.1) it
+    need not be fresh; it must be ours.
+    """
+    try:
+        claims = jwt.decode(
+            id_token, KeySet([known.key for known in keys]), algorithms=[ALGORITHM]
+        ).claims
+    except (JoseError, ValueError):
+        return ""
+    is_ours = claims.get("iss") == issuer and claims.get("aud") == audience
+    return str(claims.get("sub", "")) if is_ours else ""
 
 
 def as_bytes(document: Mapping[str, Any]) -> bytes:

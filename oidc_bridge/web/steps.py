@@ -16,6 +16,7 @@ from oidc_bridge.errors import SentError
 from oidc_bridge.flow import AskConsent, Issue, Refuse, SignIn, Situation, Step, next_step
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_url
+from oidc_bridge.oidc.keys import subject_of
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
@@ -95,10 +96,24 @@ def stand(
             is_known=is_welcome,
             ask_anyway=authorization.ask_anyway,
             silent=authorization.silent,
+            is_expected=_is_expected(authorization, persona),
         ),
         now=now,
     )
     return Standing(authorization, app, session, persona, person, question, consent, step)
+
+
+def _is_expected(authorization: AuthorizationRequest, persona: Persona | None) -> bool:
+    if authorization.hint is None or not authorization.silent or persona is None:
+        return True
+    parts = bridge()
+    hinted = subject_of(
+        authorization.hint,
+        parts.snapshots.current().keys,
+        issuer=parts.settings.issuer,
+        audience=authorization.target.client.id,
+    )
+    return hinted == persona.sub
 
 
 def advance(

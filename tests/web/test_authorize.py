@@ -1,9 +1,13 @@
 """The authorization endpoint: what is shown, what is sent back, what is kept."""
 
+import base64
+import json
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
@@ -206,3 +210,36 @@ def test_an_expired_session_must_sign_in_again(ann: Person, clock: Clock) -> Non
     clock.advance(days=31)
 
     assert ann.authorize().location.startswith("/sign-in/")
+
+
+def test_a_silent_request_with_ones_own_hint_is_answered(ann: Person, clock: Clock) -> None:
+    hint = str(ann.tokens(remember=True)["id_token"])
+    clock.advance(days=2)  # as a hint it need not be fresh
+
+    assert "code" in query_of(ann.authorize(prompt="none", id_token_hint=hint).location)
+
+
+def forged(hint: str) -> str:
+    key = RSAKey.generate_key(2048)
+    claims = json.loads(base64.urlsafe_b64decode(hint.split(".")[1] + "=="))
+    return jwt.encode({"alg": "RS256"}, claims, key)
+
+
+@pytest.mark.parametrize(
+    "whose", ["another person", "another client", "forged", "nonsense", "none"]
+)
+def test_a_silent_request_with_another_hint_is_refused(
+    ann: Person, bob: Person, whose: str
+) -> None:
+    own = str(ann.tokens(remember=True)["id_token"])
+    hints = {
+        "another person": lambda: str(bob.tokens()["id_token"]),
+        "another client": lambda: str(ann.tokens(WIKI)["id_token"]),
+        "forged": lambda: forged(own),
+        "nonsense": lambda: "nonsense",
+        "none": lambda: "eyJhbGciOiJub25lIn0." + own.split(".")[1] + ".",
+    }
+
+    answer = ann.authorize(prompt="none", id_token_hint=hints[whose]())
+
+    assert query_of(answer.location)["error"] == "login_required"
