@@ -19,7 +19,12 @@ from oidc_bridge.ports import Fetched
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.keys import all_keys
-from oidc_bridge.storage.ledger import LogoutDelivery, claim_delivery, settle_delivery
+from oidc_bridge.storage.ledger import (
+    LogoutDelivery,
+    claim_delivery,
+    is_delivery_due,
+    settle_delivery,
+)
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +66,9 @@ class Courier:
 
     def _claim(self) -> LogoutDelivery | None:
         now = self.clock()
+        with read() as connection:  # asked every second: nobody shall wait for a lock because of it
+            if not is_delivery_due(connection, now=now):
+                return None
         return write(lambda connection: claim_delivery(connection, now=now, lease=_LEASE))
 
     def keep_delivering(self, stop: Event) -> None:

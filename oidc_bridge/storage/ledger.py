@@ -197,6 +197,11 @@ def _queue(
     )
 
 
+def is_delivery_due(connection: Connection, *, now: datetime) -> bool:
+    """Return whether there is anything to claim."""
+    return connection.execute(_NEXT, {"due": now, "at_most": 1}).first() is not None
+
+
 def claim_delivery(
     connection: Connection, *, now: datetime, lease: timedelta
 ) -> LogoutDelivery | None:
