@@ -95,11 +95,13 @@ def choose(request_id: str) -> Response:
     if challenge is None:
         return _failed(ProofError("challenge_over"), open_request, browser, status=200)
     auth_request = parts.proofs[challenge.method].invite(challenge).message
+    app = app_card(open_request.authorization)
     return page(
         "signin/choose.html",
         csrf=form_token(browser),
-        app=app_card(open_request.authorization),
-        again=session is not None,
+        app=app,
+        # Elsewhere a fresh proof may just as well be somebody else's ("Use another account").
+        again=session is not None and app is not None and app.kind == "unknown",
         person=person_card(session) if session else None,
         wallets=_wallet_links(auth_request),
         auth_request=auth_request,

@@ -270,6 +270,7 @@ def test_a_reauthentication_is_told_the_id_and_nothing_else(
 
     again = ann.authorize(redirectUrl=None)
     assert again.location.startswith("/sign-in/")
+    assert "Confirm it is you" in ann.get(again.location).text
     clock.advance(seconds=5)
     code = query_of(ann.prove(again.location).location)["code"]
 

@@ -185,6 +185,7 @@ def test_use_another_account_keeps_the_request_and_asks_for_a_fresh_proof(
 
     sign_in = ann.post(switch, dict(fields_of(ann.get(url).text, switch))).location
 
+    assert "Confirm it is you" not in ann.get(sign_in).text
     clock.advance(seconds=2)
     ann.wallet = bob.wallet
     page = ann.get(ann.prove(sign_in).location).text
