@@ -11,7 +11,7 @@ from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import LogoutDeliveryRow
 from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
-from tests.driver import WIKI, Person, fields_of, query_of, read_id_token, redeem
+from tests.driver import WIKI, Person, fields_of, query_of, read_id_token, redeem, userinfo
 
 
 def deliveries(app: Flask) -> list[tuple[str, str, str]]:
@@ -185,7 +185,7 @@ def test_signing_out_everywhere_asks_then_ends_every_session(app: Flask, ann: Pe
 def test_nobody_ends_another_persons_session_by_its_number(
     app: Flask, ann: Person, bob: Person
 ) -> None:
-    ann.tokens()
+    tokens = ann.tokens()
     bob.tokens()
     foreign = re.search(r'action="(/account/sessions/[^"]+)"', ann.account_page())[1]
     own = re.search(r'action="(/account/sessions/[^"]+)"', bob.account_page())[1]
@@ -195,6 +195,7 @@ def test_nobody_ends_another_persons_session_by_its_number(
 
     assert live_sessions(app) == 2
     assert deliveries(app) == []
+    assert userinfo(app, str(tokens["access_token"])).status_code == 200
 
 
 @pytest.mark.parametrize("confirm", ["", "yes"])
