@@ -30,6 +30,9 @@ CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HEADER = {"typ": "JWT", "alg": "ES256K"}
 _PUBLIC_KEY = re.compile(r"0[23][0-9a-f]{64}")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_BRACKETS = re.compile(rb"[][{}]")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_MAX_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,27 @@ def parse_json(data: bytes) -> object:
 
     Raises:
         ProofError: ``malformed`` also for equal keys in one object, ``NaN`` and ``Infinity``,
-            integers beyond Python's limit of 4300 digits, and nesting beyond its stack.
+            integers beyond Python's limit of 4300 digits, and nesting deeper than 64.
     """
+    _check_depth(data)
     try:
         value: object = _DECODER.decode(data.decode("utf-8"))
     # JSONDecodeError and UnicodeDecodeError are ValueErrors, and so is int()'s refusal.
     except (ValueError, RecursionError) as error:
         raise ProofError("malformed", f"not JSON: {type(error).__name__}") from error
     return value
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse what is nested deeper than any wallet nests; each Python's own limit is another."""
+    if data.count(b"{") + data.count(b"[") <= _MAX_DEPTH:
+        return
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRING.sub(b"", data)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    if deepest > _MAX_DEPTH:
+        raise ProofError("malformed", f"nested deeper than {_MAX_DEPTH}")
 
 
 def _object_without_twins(members: list[tuple[str, object]]) -> dict[str, object]:

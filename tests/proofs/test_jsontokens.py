@@ -212,6 +212,9 @@ def test_another_form_is_malformed(text):
         "5000 digits": b'{"a":' + b"9" * 5000 + b"}",
         "deep lists": b'{"a":' + b"[" * 20000 + b"]" * 20000 + b"}",
         "deep objects": b'{"a":' * 8000 + b"1" + b"}" * 8000,
+        "nested once too often": b'{"a":' * 65 + b"1" + b"}" * 65,
+        "depth hidden by strings": b'{"}":' * 65 + b"1" + b"}" * 65,
+        "depth hidden by escapes": b'{"\\"}":' * 65 + b"1" + b"}" * 65,
         "a comment": b"{}//",
         "single quotes": b"{'a':1}",
         "a trailing comma": b'{"a":1,}',
@@ -260,3 +263,16 @@ def test_what_is_no_compressed_key_is_refused(value):
 
 def test_a_number_beyond_floats_is_left_to_who_reads_it():
     assert parse_json(b"1e400") == float("inf")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a":' * 64 + b"1" + b"}" * 64,
+        b'{"a":[' + b"{}," * 500 + b"{}]}",
+        b'{"a":"' + b"{" * 500 + b'"}',
+    ],
+    ids=["nested 64 times", "long and flat", "brackets in a string"],
+)
+def test_nesting_that_is_not_too_deep_is_read(payload):
+    assert parse(sign_raw(HEADER, payload, SECRET)).payload["a"]
