@@ -72,7 +72,6 @@ class Authorization:
     id: str
     client_id: str
     account_id: str
-    app: str
     sid: str
     scopes: tuple[str, ...]
     nonce: str | None
@@ -87,13 +86,10 @@ _A, _P, _I = AuthorizationRow, PersonaRow, IdentityRow
 
 _ADD = insert(_A)
 
-_PERSON = (_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email)
-
 FACTS = (
     _A.id,
     _A.client_id,
     _A.account_id,
-    _A.app,
     _A.sid,
     _A.scopes,
     _A.claims,
@@ -102,7 +98,7 @@ FACTS = (
     _A.code_challenge,
     _A.authenticated_at,
     _A.code_expires_at,
-    *_PERSON,
+    *(_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email),
 )
 
 
@@ -243,7 +239,6 @@ def to_authorization(
         id=row.id,
         client_id=row.client_id,
         account_id=row.account_id,
-        app=row.app,
         sid=row.sid,
         scopes=tuple(scopes),
         nonce=row.nonce,

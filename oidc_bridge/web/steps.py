@@ -14,6 +14,7 @@ from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.apps.consent import Consent, Question
 from oidc_bridge.errors import SentError
 from oidc_bridge.flow import AskConsent, Issue, Refuse, SignIn, Situation, Step, next_step
+from oidc_bridge.identity import Profile
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_url
 from oidc_bridge.oidc.keys import subject_of
@@ -80,10 +81,7 @@ def stand(
             wanted = candidates(session.address, session.name, client.server_name)
             free = free_localpart(connection, client.id, wanted) if choose_localpart else ""
             persona = Persona(None, "", free)
-        profile = session.profile
-        person = Person(
-            persona.sub, persona.localpart, profile.display_name, profile.picture, profile.email
-        )
+        person = _as_known(persona, session.profile)
         released = claims_for(authorization.scopes, person)
         question = Question(authorization.scopes, tuple(released), client.name, persona.localpart)
     step = next_step(
@@ -101,6 +99,12 @@ def stand(
         now=now,
     )
     return Standing(authorization, app, session, persona, person, question, consent, step)
+
+
+def _as_known(persona: Persona, profile: Profile) -> Person:
+    return Person(
+        persona.sub, persona.localpart, profile.display_name, profile.picture, profile.email
+    )
 
 
 def _is_expected(authorization: AuthorizationRequest, persona: Persona | None) -> bool:
