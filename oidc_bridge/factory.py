@@ -20,7 +20,18 @@ from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.storage import db
-from oidc_bridge.web import Bridge, account, consent, install, oidc, public, signin, system_clock
+from oidc_bridge.web import (
+    Bridge,
+    account,
+    authorize,
+    consent,
+    documents,
+    install,
+    public,
+    signin,
+    system_clock,
+    token,
+)
 from oidc_bridge.web.snapshot import Snapshots
 
 _MAX_BODY = 256 * 1024
@@ -52,7 +63,7 @@ def create_app(
             raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
-    for part in (public, oidc, signin, consent, account):
+    for part in (public, documents, authorize, token, signin, consent, account):
         app.register_blueprint(part.views)
     return app
 

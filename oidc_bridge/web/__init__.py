@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -95,6 +95,11 @@ def json_answer(
     answer.headers["Pragma"] = "no-cache"
     answer.headers.update(headers or {})
     return answer
+
+
+def pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+    """Return a query's or a form's parameters one by one, repeated ones too."""
+    return [(name, value) for name, values in lists for value in values]
 
 
 def see_other(url: str) -> Response:

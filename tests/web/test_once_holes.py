@@ -24,7 +24,7 @@ from oidc_bridge.storage.apps import add_client, add_secret
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.ledger import EventRow, LogoutDeliveryRow
 from oidc_bridge.storage.prune import prune_all
-from oidc_bridge.web import oidc, steps
+from oidc_bridge.web import steps, token
 from tests.conftest import Clock
 from tests.driver import (
     ISSUER,
@@ -134,14 +134,14 @@ def test_signing_out_while_a_code_is_redeemed_tells_the_client(
     scopes = tuple(s for s in scope.split() if s != "openid")
     code = query_of(ann.sign_in(scope=scope, scopes=scopes))["code"]
     signing_out = threading.Thread(target=ann.sign_out)
-    check_code = oidc.check_code
+    check_code = token.check_code
 
     def slowly(*args: object, **kwargs: object) -> None:
         signing_out.start()
         time.sleep(1)
         check_code(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(oidc, "check_code", slowly)
+    monkeypatch.setattr(token, "check_code", slowly)
 
     answer = redeem(app, code)
     signing_out.join()
@@ -378,7 +378,7 @@ def test_protocol_endpoints_answer_json_even_when_they_fail(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(oidc, "find_by_access_token", broken)
+    monkeypatch.setattr(token, "find_by_access_token", broken)
     answers.append(userinfo(app, "x"))
 
     assert [a.status_code for a in answers] == [405, 413, 500]

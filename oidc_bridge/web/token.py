@@ -1,25 +1,14 @@
-"""OpenID's endpoints: discovery, JWKS, authorize, token, userinfo."""
+"""OpenID's back door: codes and refresh tokens become tokens; userinfo."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
-from oidc_bridge.errors import SentError, ShownError
-from oidc_bridge.flow import Issue, Refuse, SignIn
-from oidc_bridge.oidc.authorize import (
-    AuthorizationRequest,
-    check_request,
-    error_url,
-    find_target,
-    read_parameters,
-)
+from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import (
@@ -37,7 +26,6 @@ from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.authorizations import (
     Authorization,
     find_taken,
@@ -45,18 +33,11 @@ from oidc_bridge.storage.authorizations import (
     take_code,
 )
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.tokens import add_tokens, find_by_access_token, spend_refresh_token
-from oidc_bridge.web import bridge, json_answer, see_other
-from oidc_bridge.web.session import current_session, keep_browser, new_browser
-from oidc_bridge.web.signin import make_challenge
-from oidc_bridge.web.steps import issue, send_error, stand
+from oidc_bridge.web import bridge, json_answer, pairs
 
 log = logging.getLogger(__name__)
-views = Blueprint("oidc", __name__)
-
-
-_MAX_QUERY = 7_000
+views = Blueprint("token", __name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,89 +48,6 @@ class Tokens:
     claims: dict[str, Any]
 
 
-_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-
-
-@views.get("/.well-known/openid-configuration")
-@views.get("/.well-known/oauth-authorization-server")
-def discovery() -> Response:
-    """OIDC Discovery section 4, RFC 8414 section 3."""
-    return _document("discovery", max_age=3600)
-
-
-@views.get("/jwks")
-def jwks() -> Response:
-    """RFC 7517 section 5. Shorter-lived than a rotation's overlap."""
-    return _document("jwks", max_age=600)
-
-
-def _document(name: str, *, max_age: int) -> Response:
-    document = bridge().snapshots.current().documents[name]
-    headers = {
-        **_ANY_ORIGIN,
-        "ETag": document.etag,
-        "Cache-Control": f"public, max-age={max_age}",
-    }
-    if document.etag in request.headers.get("If-None-Match", ""):
-        return Response(status=304, headers=headers)
-    return Response(document.body, headers=headers, content_type="application/json")
-
-
-@views.route("/authorize", methods=["GET", "POST"])
-def authorize() -> Response:
-    """OIDC Core 3.1.2: check the request, then keep it, answer it, or say why not."""
-    parts = bridge()
-    now = parts.clock()
-    if request.method == "POST":
-        # SameSite: with a form of another site no cookie of ours comes, with a link it does.
-        query = urlencode(_pairs(request.form.lists()))
-        if len(query) > _MAX_QUERY:
-            raise ShownError("request_malformed", "too long for an address")
-        return see_other(f"/authorize?{query}")
-    parameters = read_parameters(_pairs(request.args.lists()))
-    client = parts.snapshots.current().clients.get(parameters.get("client_id", ""))
-    target = find_target(parameters, client)
-    browser = new_browser()
-    try:
-        authorization = check_request(parameters, target, now=now)
-        url = write(lambda connection: _begin(connection, authorization, browser, now))
-    except SentError as error:
-        log.info("authorize refused code=%s client=%s", error.code, target.client.id)
-        url = error_url(target, error, issuer=parts.settings.issuer)
-    except IntegrityError as error:
-        if not (error.statement or "").startswith("INSERT INTO authorization_requests"):
-            raise
-        raise ShownError("client_unknown", f"{target.client.id} was removed just now") from error
-    return keep_browser(see_other(url), browser)
-
-
-def _begin(
-    connection: Connection, authorization: AuthorizationRequest, browser: str, now: datetime
-) -> str:
-    """Answer at once if nothing is to be asked; else keep request and challenge, in one commit."""
-    session = current_session(connection, now=now)
-    if session is not None:
-        hold_account(connection, session.account_id)
-    standing = stand(
-        connection,
-        authorization,
-        proof_after=authorization.proof_after,
-        session=session,
-        now=now,
-    )
-    match standing.step:
-        case Issue(scopes):
-            return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
-        case Refuse(error):
-            return send_error(authorization, error)
-    life = timedelta(seconds=bridge().settings.lifetimes.request)
-    request_id = keep_request(connection, authorization, browser=browser, expires_at=now + life)
-    if isinstance(standing.step, SignIn):
-        make_challenge(connection, request_id, browser=browser, now=now)
-        return url_for("signin.choose", request_id=request_id)
-    return url_for("consent.review", request_id=request_id)
-
-
 @views.post("/token")
 def token() -> Response:
     """RFC 6749 sections 4.1.3 and 6. Parameters count in the body only, never in the query."""
@@ -157,7 +55,7 @@ def token() -> Response:
     now = parts.clock()
     if request.mimetype != "application/x-www-form-urlencoded":
         raise SentError("invalid_request", "Send application/x-www-form-urlencoded.")
-    form = read_form(_pairs(request.form.lists()))
+    form = read_form(pairs(request.form.lists()))
     credentials = read_credentials(form, request.headers.get("Authorization"))
     client = authenticate(credentials, parts.snapshots.current().clients.get(credentials.client_id))
     asked = read_request(form)
@@ -258,7 +156,3 @@ def userinfo() -> Response:
     if found is None or "openid" not in found.scopes:
         raise SentError("invalid_token", "The access token is unknown or expired.", status=401)
     return json_answer(claims_for(found.scopes, found.person))
-
-
-def _pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, values in lists for value in values]
