@@ -1,9 +1,9 @@
 """A registered relying party, and the rules its registration must keep."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from hmac import compare_digest
-from typing import Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from oidc_bridge.errors import BridgeError
@@ -14,6 +14,52 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 # RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
 _RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
+
+
+@dataclass(frozen=True, slots=True)
+class ClientMetadata:
+    """What a client may say of itself beyond what every request needs; names as in the standards.
+
+    RFC 7591 section 2, OIDC Registration section 2, RP-Initiated Logout section 3.1, RFC 9126
+    section 6, RFC 9449 section 5.2. A member that was not registered has its default.
+    """
+
+    application_type: str = "web"
+    client_uri: str | None = None
+    contacts: tuple[str, ...] = ()
+    default_max_age: int | None = None
+    dpop_bound_access_tokens: bool = False
+    grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
+    id_token_signed_response_alg: str = "RS256"  # noqa: S105
+    initiate_login_uri: str | None = None
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    request_object_signing_alg: str | None = None
+    require_auth_time: bool = False
+    require_pushed_authorization_requests: bool = False
+    sector_identifier_uri: str | None = None
+    software_id: str | None = None
+    software_version: str | None = None
+    token_endpoint_auth_signing_alg: str | None = None
+    tos_uri: str | None = None
+    userinfo_signed_response_alg: str | None = None
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> Self:
+        """Undo `to_json`."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in members.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members that differ from their defaults."""
+        written = asdict(self)
+        return {
+            field.name: written[field.name]
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +85,7 @@ class Client:
     required_scopes: tuple[str, ...]
     server_name: str | None = None
     backchannel_logout_uri: str | None = None
+    metadata: ClientMetadata = ClientMetadata()
 
     @property
     def is_public(self) -> bool:

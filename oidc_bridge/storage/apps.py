@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, Connection, ForeignKey, Text, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 
@@ -26,6 +27,8 @@ class ClientRow(Base):
     required_scopes: Mapped[list[str]] = mapped_column(JSON)
     server_name: Mapped[str | None] = mapped_column(Text)
     backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
+    # Not "metadata": SQLAlchemy keeps that name for itself.
+    registered: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -63,6 +66,7 @@ def all_clients(connection: Connection) -> Sequence[Client]:
             required_scopes=tuple(row.required_scopes),
             server_name=row.server_name,
             backchannel_logout_uri=row.backchannel_logout_uri,
+            metadata=ClientMetadata.from_json(row.registered),
         )
         for row in connection.execute(_CLIENTS)
     ]
@@ -100,6 +104,7 @@ def add_client(connection: Connection, client: Client, *, now: datetime) -> None
             "required_scopes": list(client.required_scopes),
             "server_name": client.server_name,
             "backchannel_logout_uri": client.backchannel_logout_uri,
+            "registered": client.metadata.to_json(),
             "created_at": now,
         },
     )

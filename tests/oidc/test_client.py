@@ -1,11 +1,13 @@
 """Clients: what may be registered, and whose secret is whose."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import (
+    ClientMetadata,
     check_backchannel_uri,
     check_redirect_uri,
     redirect_uri_matches,
@@ -183,3 +185,23 @@ def test_each_valid_secret_is_known_and_no_other():
 def test_a_client_without_secrets_knows_none():
     assert not WIKI.has_secret(digest_of(""))
     assert not WIKI.has_secret("")
+
+
+# ---- metadata
+
+
+def test_metadata_survives_its_json():
+    metadata = ClientMetadata(
+        contacts=("ann@wiki.example",),
+        default_max_age=60,
+        jwks={"keys": [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]},
+        post_logout_redirect_uris=("https://wiki.example/bye",),
+        userinfo_signed_response_alg="RS256",
+    )
+
+    assert ClientMetadata.from_json(json.loads(json.dumps(metadata.to_json()))) == metadata
+
+
+def test_what_was_not_registered_is_not_kept():
+    assert ClientMetadata().to_json() == {}
+    assert ClientMetadata.from_json({}) == ClientMetadata()
