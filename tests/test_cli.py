@@ -528,6 +528,7 @@ def test_a_client_is_shown_without_its_secrets(operator):
         "required_scopes": ["openid"],
         "server_name": None,
         "backchannel_logout_uri": None,
+        "metadata": {},
         "secrets": 1,
     }
 

@@ -242,4 +242,5 @@ def _check(new: Client) -> None:
 def _public(known: Client) -> dict[str, object]:
     facts = asdict(known)
     facts["secrets"] = len(facts.pop("secret_digests"))
+    facts["metadata"] = known.metadata.to_json()
     return facts
