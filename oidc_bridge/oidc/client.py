@@ -50,7 +50,11 @@ class ClientMetadata:
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Self:
         """Undo `to_json`."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in members.items()})
+        known: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in members.items()
+        }
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Return the members that differ from their defaults."""

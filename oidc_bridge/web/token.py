@@ -14,12 +14,9 @@ from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import (
     CodeRequest,
     RefreshRequest,
-    authenticate,
     check_code,
     narrow,
     read_bearer,
-    read_credentials,
-    read_form,
     read_request,
 )
 from oidc_bridge.oidc.scopes import claims_for
@@ -34,7 +31,8 @@ from oidc_bridge.storage.authorizations import (
 )
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.tokens import add_tokens, find_by_access_token, spend_refresh_token
-from oidc_bridge.web import bridge, json_answer, pairs
+from oidc_bridge.web import bridge, json_answer
+from oidc_bridge.web.callers import get_caller, read_body
 
 log = logging.getLogger(__name__)
 views = Blueprint("token", __name__)
@@ -53,11 +51,8 @@ def token() -> Response:
     """RFC 6749 sections 4.1.3 and 6. Parameters count in the body only, never in the query."""
     parts = bridge()
     now = parts.clock()
-    if request.mimetype != "application/x-www-form-urlencoded":
-        raise SentError("invalid_request", "Send application/x-www-form-urlencoded.")
-    form = read_form(pairs(request.form.lists()))
-    credentials = read_credentials(form, request.headers.get("Authorization"))
-    client = authenticate(credentials, parts.snapshots.current().clients.get(credentials.client_id))
+    form = read_body()
+    client = get_caller(form)
     asked = read_request(form)
     if isinstance(asked, CodeRequest):
         answer = write(lambda connection: _redeem_code(connection, asked, client, now))
