@@ -6,35 +6,51 @@ in the bridge makes one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What we asked of a wallet, once.
+    """One question to the person, answerable by any enabled proof, and spent once.
 
     Attributes:
         id: Random and public; names this attempt in URLs.
-        method: The proof that made it.
-        secret: Belongs to the proof alone (for Blockstack the transit private key, 32 bytes).
-            Nobody else reads it, and at rest it is sealed.
+        secret: 32 random bytes, from which each proof derives or uses what it needs (for
+            Blockstack it *is* the transit private key). It never leaves the server, and at rest
+            it is sealed.
+        statement: What the person is asked to agree to, on one line: ``Sign in to Example ID.``
         issued_at, expires_at: Aware, UTC, whole seconds.
+        address: Who must answer: a single-key mainnet address in its c32 form. A message names
+            it. None if anybody may.
     """
 
     id: str
-    method: str
     secret: bytes = field(repr=False)
+    statement: str
     issued_at: datetime
     expires_at: datetime
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredMessage:
+    """A message in Clarity values, as SIP-018 signs it: both in lower-case hex."""
+
+    domain: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What the page hands to a wallet: for Blockstack the signed ``authRequest``."""
+    """What the page hands to a wallet: a signed ``authRequest``, or a text to be signed.
+
+    A text may have a second encoding, `structured`, for wallets that show it better.
+    """
 
     message: str
+    structured: StructuredMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +79,47 @@ class Identity:
         method: Name of the proof.
         subject: The key's address in its mainnet c32 form (``SP...``); never a name.
         proved_at: Aware, UTC.
-        name: The name that this key owns, or None if none was claimed or none could be confirmed.
+        names_host: Whether the proof itself says that it is for us. A signed message names our
+            host. An ``authResponse`` does not; but an old wallet's, of a protocol before 1.4.0,
+            can only have come back to our own address.
+        claimed_name: A name that the wallet claims, not looked up: anybody may claim any.
+        stx_address: The c32 address that the wallet says its STX key has. The identity key signed
+            it, so nobody else put another there; it is not proved to be this person's.
         profile: Self-described.
         app_key: SHA-256 (hex) of the public app key that the wallet derived for us, to be pinned;
             None where the method has none.
         unconfirmed: Codes of claims that were left out because they could not be confirmed, e.g.
-            ``username_owner``; for the log and for a sentence on the page.
+            ``profile_token``; for the log and for a sentence on the page.
     """
 
     method: str
     subject: str
     proved_at: datetime
-    name: Name | None = None
+    names_host: bool
+    claimed_name: str | None = None
+    stx_address: str | None = None
     profile: Profile = Profile()
     app_key: str | None = None
     unconfirmed: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values, for `from_json`."""
+        return asdict(self) | {
+            "proved_at": self.proved_at.isoformat(),
+            "unconfirmed": list(self.unconfirmed),
+        }
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Identity":
+        """Return what `to_json` wrote; our own record, never a text from outside."""
+        return cls(
+            **{
+                **kept,
+                "proved_at": datetime.fromisoformat(kept["proved_at"]),
+                "profile": Profile(**kept["profile"]),
+                "unconfirmed": tuple(kept["unconfirmed"]),
+            }
+        )
 
 
 class Proof(Protocol):
@@ -86,10 +128,6 @@ class Proof(Protocol):
     @property
     def method(self) -> str:
         """Short, lower case, stable: it is stored with every identity."""
-        ...
-
-    def make_secret(self) -> bytes:
-        """Return fresh random bytes for `Challenge.secret`."""
         ...
 
     def invite(self, challenge: Challenge) -> Invitation:

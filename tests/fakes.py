@@ -15,7 +15,7 @@ from oidc_bridge.identity import Challenge
 from oidc_bridge.ports import Fetched
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.jsontokens import sign
-from oidc_bridge.proofs.names import NameService
+from oidc_bridge.proofs.stacks import Network, Stacks
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ORIGIN = "https://bridge.example"
@@ -88,6 +88,30 @@ class FakeWallet(Wallet):
         payload = json.dumps(claims).encode()
         return sign_raw(header, payload, sign_with or self.identity_key)
 
+    def sign_falsely(
+        self,
+        digest: bytes,
+        *,
+        change: Callable[[bytearray], object] | None = None,
+        sign_with: bytes | None = None,
+        shown: bytes | None = None,
+    ) -> dict[str, str]:
+        """Return an answer to `Stacks` in which only what was asked for is wrong.
+
+        Args:
+            digest: What is signed.
+            change: Changes the 65 bytes of the signature in place.
+            sign_with: Another private key for the signature alone.
+            shown: Another public key beside it, in any form.
+        """
+        signature = bytearray(
+            PrivateKey(sign_with or self.stx_key).sign_recoverable(digest, hasher=None)
+        )
+        if change is not None:
+            change(signature)
+        key = shown or PrivateKey(self.stx_key).public_key.format()
+        return {"signature": signature.hex(), "publicKey": key.hex()}
+
     def profile_file(self, claim: object, *, sign_with: bytes | None = None) -> list[object]:
         """Return the JSON of a profile file for *claim*."""
         key = sign_with or self.identity_key
@@ -122,18 +146,24 @@ def a_blockstack(fetch: FakeFetch | None = None) -> Blockstack:
         manifest_uri=f"{ORIGIN}/manifest.json",
         app_name="Bridge",
         app_icon=f"{ORIGIN}/icon.png",
-        names=(NameService(NAMES, frozenset({2, 3})),),
-        fetch=(known := fetch or FakeFetch()),
-        strangers=known,
+        strangers=fetch or FakeFetch(),
     )
 
 
-def a_challenge(label: str = "one", *, now: datetime = NOW) -> Challenge:
+def a_stacks(origin: str = ORIGIN, network: Network = "mainnet") -> Stacks:
+    """Return the proof by a signed message as a bridge at `ORIGIN` has it."""
+    return Stacks(origin, network)
+
+
+def a_challenge(
+    label: str = "one", *, now: datetime = NOW, address: str | None = None
+) -> Challenge:
     """Return a challenge that was made a minute ago and has nine to go."""
     return Challenge(
         id=f"challenge-{label}",
-        method="blockstack",
         secret=hashlib.sha256(f"transit key {label}".encode()).digest(),
+        statement="Sign in to Example ID.",
         issued_at=now - timedelta(minutes=1),
         expires_at=now + timedelta(minutes=9),
+        address=address,
     )

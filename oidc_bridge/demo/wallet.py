@@ -1,7 +1,8 @@
-"""A throw-away wallet: it answers an ``authRequest`` as Leather and the old browser do.
+"""A throw-away wallet: it answers an ``authRequest`` and signs messages, as real ones do.
 
-Protocol 1.3.1 if it has a name (the last that carried names), else 1.4.0. Its app keys are derived
-from the origin as in a real wallet, but more simply: by a hash, not by BIP-32.
+It speaks protocol 1.3.1, as the old browser at a web address (the last that carried names), or
+1.4.0, as the extensions of today. Its app keys and its STX key are derived as in a real wallet,
+but more simply: by a hash, not by BIP-32.
 """
 
 import hashlib
@@ -9,13 +10,16 @@ import hmac
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from coincurve import PrivateKey
 
 from oidc_bridge.errors import ProofError
-from oidc_bridge.proofs.addresses import Address, public_key_to_address
+from oidc_bridge.identity import StructuredMessage
+from oidc_bridge.proofs.addresses import Address, Kind, public_key_to_address
 from oidc_bridge.proofs.ecies import encrypt
 from oidc_bridge.proofs.jsontokens import parse, parse_public_key, sign, verify
+from oidc_bridge.proofs.stacks import hash_message, hash_structured
 
 _MONTH = timedelta(days=30)
 _YEAR = timedelta(days=365)
@@ -37,9 +41,10 @@ class Wallet:
 
     Attributes:
         identity_key: Private key, 32 bytes.
-        username: A BNS name that it claims.
+        username: A BNS name that it claims; protocol 1.4.0 cannot.
         display_name, picture: Go into the inline profile.
         email: Goes into the token, as only the old browser did it.
+        protocol: ``1.3.1``, or ``1.4.0``, which tells the STX key's address instead of a name.
     """
 
     identity_key: bytes = field(repr=False)
@@ -47,6 +52,7 @@ class Wallet:
     display_name: str | None = None
     picture: str | None = None
     email: str | None = None
+    protocol: Literal["1.3.1", "1.4.0"] = "1.3.1"
 
     @property
     def address(self) -> Address:
@@ -57,6 +63,24 @@ class Wallet:
     def identity_public_key(self) -> bytes:
         """Compressed point of the identity key."""
         return PrivateKey(self.identity_key).public_key.format()
+
+    @property
+    def stx_key(self) -> bytes:
+        """Private key that signs messages and owns names; another than the identity key."""
+        return hmac.digest(self.identity_key, b"STX key", "sha256")
+
+    @property
+    def stx_address(self) -> Address:
+        """Address of the STX key."""
+        return public_key_to_address(PrivateKey(self.stx_key).public_key.format())
+
+    def sign_message(self, text: str) -> dict[str, str]:
+        """Return what a wallet answers to ``stx_signMessage``."""
+        return self._sign(hash_message(text))
+
+    def sign_structured(self, domain: str, message: str) -> dict[str, str]:
+        """Return what a wallet answers to ``stx_signStructuredMessage``; both are Clarity hex."""
+        return self._sign(hash_structured(StructuredMessage(domain, message)))
 
     def app_key(self, origin: str) -> bytes:
         """Return the app private key for *origin*; another origin has another."""
@@ -91,7 +115,7 @@ class Wallet:
             "appPrivateKeyFromWalletSalt": None,
             "profile": self._profile(),
         }
-        if self.username is not None:
+        if self.username is not None and self.protocol == "1.3.1":
             claims["username"] = self.username
         return claims | {
             "core_token": None,
@@ -100,7 +124,7 @@ class Wallet:
             "hubUrl": None,
             "blockstackAPIUrl": None,
             "associationToken": self._associate(app_key, now=now),
-            "version": "1.4.0" if self.username is None else "1.3.1",
+            "version": self.protocol,
         }
 
     def _profile(self) -> dict[str, object]:
@@ -110,7 +134,16 @@ class Wallet:
         if self.picture is not None:
             image = {"@type": "ImageObject", "name": "avatar", "contentUrl": self.picture}
             profile["image"] = [image]
+        if self.protocol == "1.4.0":
+            testnet = Address(self.stx_address.hash160, Kind.TESTNET_SINGLE)
+            profile["stxAddress"] = {"testnet": testnet.c32, "mainnet": self.stx_address.c32}
         return profile
+
+    def _sign(self, digest: bytes) -> dict[str, str]:
+        # libsecp256k1's recoverable form is R, S and V, with a low S: what wallets send.
+        signature = PrivateKey(self.stx_key).sign_recoverable(digest, hasher=None)
+        shown = PrivateKey(self.stx_key).public_key.format()
+        return {"signature": signature.hex(), "publicKey": shown.hex()}
 
     def _associate(self, app_key: bytes, *, now: datetime) -> str:
         association = {

@@ -17,7 +17,7 @@ Spec: Blockstack Auth protocol 1.4.0, https://docs.stacks.co ("Authentication");
 """
 
 import hashlib
-import secrets
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,13 +27,17 @@ from urllib.parse import quote
 from coincurve import PublicKey
 
 from oidc_bridge.errors import ProofError
-from oidc_bridge.identity import Challenge, Identity, Invitation, Name
+from oidc_bridge.identity import Challenge, Identity, Invitation
 from oidc_bridge.ports import Fetch
-from oidc_bridge.proofs.addresses import public_key_to_address
+from oidc_bridge.proofs.addresses import Kind, parse_address, public_key_to_address
 from oidc_bridge.proofs.auth_response import AuthResponse, verify_auth_response
-from oidc_bridge.proofs.jsontokens import CURVE_ORDER, sign
-from oidc_bridge.proofs.names import NameService, look_up
+from oidc_bridge.proofs.jsontokens import sign
 from oidc_bridge.proofs.profiles import describe, fetch_profile
+
+# What may be a name at all; whether it is one, the look-up decides. A claim is kept and shown, so
+# it must not be long or odd.
+_NAME_LIKE = re.compile(r"[!-~]{1,128}")
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\.([0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,7 @@ class Blockstack:
         answer_uri: Where the wallet sends the person: absolute, below `origin`, without a query.
         manifest_uri: Of our web app manifest, below `origin`.
         app_name, app_icon: What the wallet shows; Leather fails without both.
-        names: Name services, in the order in which they are considered.
-        fetch: Reaches the name services, which an operator chose.
-        strangers: Reaches what a token names, which anybody chose.
+        strangers: Reaches the profile file that a token names, which anybody chose.
         leeway: How far a wallet's clock may be off.
         scopes: ``store_write`` alone asks for the app key. ``publish_data`` would write our origin
             into the person's public profile.
@@ -59,8 +61,6 @@ class Blockstack:
     manifest_uri: str
     app_name: str
     app_icon: str
-    names: tuple[NameService, ...]
-    fetch: Fetch
     strangers: Fetch
     leeway: timedelta = timedelta(seconds=300)
     scopes: tuple[str, ...] = ("store_write",)
@@ -69,10 +69,6 @@ class Blockstack:
     def method(self) -> str:
         """Name of this proof."""
         return "blockstack"
-
-    def make_secret(self) -> bytes:
-        """Return a fresh transit private key: a number in [1, n-1], 32 bytes."""
-        return (secrets.randbelow(CURVE_ORDER - 1) + 1).to_bytes(32, "big")
 
     def invite(self, challenge: Challenge) -> Invitation:
         """Return the ``authRequest`` for *challenge*; the same for the same challenge."""
@@ -99,9 +95,9 @@ class Blockstack:
     def verify(self, challenge: Challenge, answer: Mapping[str, str], *, now: datetime) -> Identity:
         """Return the identity that ``answer["authResponse"]`` proves.
 
-        A name or a profile that cannot be confirmed does not end the sign-in: it is left out and
-        its code goes to `Identity.unconfirmed` (``username_owner``, ``username_lookup``,
-        ``profile_token``, ``profile_lookup``). Neither decides who the person is.
+        A name is only claimed here. One that no look-up could take, or a profile that cannot be
+        confirmed, does not end the sign-in: it is left out and its code goes to
+        `Identity.unconfirmed` (``username_lookup``, ``profile_token``, ``profile_lookup``).
 
         Raises:
             ProofError: ``request_expired``, or what `verify_auth_response` raises.
@@ -114,34 +110,19 @@ class Blockstack:
             now=now,
             leeway=self.leeway,
         )
-        name, name_codes = self._confirm_name(response, now=now)
+        name, name_codes = _claimed_name(response)
         profile, profile_codes = self._find_profile(response)
         return Identity(
             method=self.method,
             subject=response.identity.c32,
             proved_at=now,
-            name=name,
+            names_host=_came_back_to_us(response.version),
+            claimed_name=name,
+            stx_address=_stx_address(response.stx_address_claimed),
             profile=describe(profile, email=response.email),
             app_key=hashlib.sha256(response.app_public_key).hexdigest(),
-            unconfirmed=response.unreadable + name_codes + profile_codes,
+            unconfirmed=name_codes + profile_codes,
         )
-
-    def _confirm_name(
-        self, response: AuthResponse, *, now: datetime
-    ) -> tuple[Name | None, tuple[str, ...]]:
-        if response.username is None:
-            return None, ()
-        try:
-            name = look_up(
-                response.username,
-                services=self.names,
-                fetch=self.fetch,
-                holder=response.identity,
-                now=now,
-            )
-        except ProofError as error:
-            return None, (error.code,)
-        return name, ()
 
     def _find_profile(self, response: AuthResponse) -> tuple[Mapping[str, object], tuple[str, ...]]:
         if response.profile is not None:
@@ -155,3 +136,36 @@ class Blockstack:
         except ProofError as error:
             return {}, (error.code,)
         return profile, ()
+
+
+def _claimed_name(response: AuthResponse) -> tuple[str | None, tuple[str, ...]]:
+    if response.username is None:
+        return None, response.unreadable
+    if not _NAME_LIKE.fullmatch(response.username):
+        return None, ("username_lookup",)
+    return response.username, ()
+
+
+def _came_back_to_us(version: str | None) -> bool:
+    """Return whether a wallet of this protocol *version* checks who asks.
+
+    The wallets before 1.4.0 check the request's signature and answer to its ``redirect_uri``
+    alone; those of today give the answer to the page that asks. The identity key signed the
+    version, so a foreign page cannot lower it. What is missing or odd counts as today's.
+    """
+    found = _VERSION.fullmatch(version or "")
+    return found is not None and tuple(map(int, found.groups())) < (1, 4, 0)
+
+
+def _stx_address(claimed: object) -> str | None:
+    """Return the mainnet address that a wallet wrote into the signed, inline profile."""
+    mainnet = claimed.get("mainnet") if isinstance(claimed, dict) else claimed
+    if not isinstance(mainnet, str):
+        return None
+    try:
+        address = parse_address(mainnet)
+    except ProofError:
+        return None
+    # Exactly: not the same key in Bitcoin's spelling, and not a testnet or multi-signature one.
+    is_ours = address.kind is Kind.MAINNET_SINGLE and address.c32 == mainnet
+    return mainnet if is_ours else None

@@ -12,14 +12,13 @@ from coincurve import PrivateKey
 
 from oidc_bridge.demo.wallet import parse_auth_request
 from oidc_bridge.errors import FetchError, ProofError
-from oidc_bridge.identity import Identity, Name, Profile, Proof
+from oidc_bridge.identity import Identity, Profile, Proof
 from oidc_bridge.proofs.addresses import Address, Kind, public_key_to_address
 from oidc_bridge.proofs.ecies import encrypt
 from oidc_bridge.proofs.jsontokens import CURVE_ORDER, parse, parse_public_key, sign, verify
 from oidc_bridge.proofs.profiles import describe
 from tests.fakes import (
     HEADER,
-    NAMES,
     NOW,
     ORIGIN,
     FakeFetch,
@@ -58,14 +57,6 @@ def test_it_is_a_proof():
     proof: Proof = a_blockstack()
 
     assert proof.method == "blockstack"
-
-
-def test_the_secret_is_a_fresh_private_key():
-    first, second = a_blockstack().make_secret(), a_blockstack().make_secret()
-
-    assert first != second
-    assert len(first) == 32
-    assert 0 < int.from_bytes(first, "big") < CURVE_ORDER
 
 
 def test_the_request_is_the_same_for_the_same_challenge():
@@ -120,7 +111,7 @@ def test_an_answer_proves_the_identity():
         method="blockstack",
         subject=ANN.address.c32,
         proved_at=NOW,
-        name=None,
+        names_host=True,
         profile=Profile("Ann", None, "ann@mail.example"),
         app_key=hashlib.sha256(app_key).hexdigest(),
         unconfirmed=(),
@@ -175,7 +166,7 @@ def test_no_server_of_the_token_is_contacted():
 
     sign_in(fetch=fetch, change={**evil, "username": "ann.id"})
 
-    assert fetch.calls == [f"{NAMES}/v1/names/ann.id"]
+    assert fetch.calls == []
 
 
 # each check
@@ -433,40 +424,116 @@ def test_any_other_association_is_refused(token):
 # names
 
 
-def owned_by(address: str) -> FakeFetch:
-    answer = {"address": address, "status": "registered"}
-    return FakeFetch({f"{NAMES}/v1/names/ann.id": (200, answer)})
+def test_a_name_is_claimed_and_nobody_is_asked():
+    fetch = FakeFetch()
 
+    found = sign_in(change={"username": "ann.id"}, fetch=fetch)
 
-def test_a_name_of_the_identity_is_confirmed():
-    wallet = replace(ANN, username="ann.id")
-
-    found = sign_in(wallet.answer(REQUEST, now=NOW), fetch=owned_by(ANN.address.btc))
-
-    assert found.name == Name("ann.id", ANN.address.btc, NOW)
-    assert found.unconfirmed == ()
+    assert (found.claimed_name, found.unconfirmed) == ("ann.id", ())
     assert found.subject == ANN.address.c32
+    assert fetch.calls == []
 
 
-def test_a_name_of_somebody_else_is_left_out():
-    found = sign_in(change={"username": "ann.id"}, fetch=owned_by(BOB.address.btc))
-
-    assert (found.name, found.unconfirmed) == (None, ("username_owner",))
-
-
-@pytest.mark.parametrize("username", ["ann.id", "Ann", "ann.id/../bob.id", 7, True, ["ann.id"], {}])
-def test_a_name_that_cannot_be_looked_up_is_left_out(username):
+@pytest.mark.parametrize(
+    "username", ["ann id", "ann.id\n", "än.id", "a\ud800", "a" * 129, 7, True, ["ann.id"], {}]
+)
+def test_a_claim_that_is_no_name_is_left_out(username):
     found = sign_in(change={"username": username})
 
-    assert (found.name, found.unconfirmed) == (None, ("username_lookup",))
+    assert (found.claimed_name, found.unconfirmed) == (None, ("username_lookup",))
 
 
 @pytest.mark.parametrize("username", ["", None])
-def test_no_name_means_no_look_up(username):
-    fetch = FakeFetch()
+def test_no_name_claims_none(username):
+    found = sign_in(change={"username": username})
 
-    assert sign_in(change={"username": username}, fetch=fetch).unconfirmed == ()
-    assert fetch.calls == []
+    assert (found.claimed_name, found.unconfirmed) == (None, ())
+
+
+# what the wallet is
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "1.2.0", "1.3.0", "1.3.1", "1.3.9999", "0.9.0"])
+def test_an_old_wallets_answer_came_back_to_us(version):
+    assert sign_in(change={"version": version}).names_host
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "1.4.0",
+        "1.4.1",
+        "1.10.0",
+        "2.0.0",
+        "1.4",
+        "1.3",
+        "1",
+        "",
+        "1.3.1 ",
+        "1.3.1\n",
+        "v1.3.1",
+        "1.3.1-beta",
+        "1.3.-1",
+        "１.3.1",
+        "1.3.99999",
+        None,
+        1.3,
+        ["1.3.1"],
+    ],
+    ids=repr,
+)
+def test_any_other_version_counts_as_todays(version):
+    assert not sign_in(change={"version": version}).names_host
+
+
+def test_a_missing_version_counts_as_todays():
+    assert not sign_in(without=("version",)).names_host
+
+
+STX = ANN.stx_address
+
+
+@pytest.mark.parametrize("claimed", [STX.c32, {"mainnet": STX.c32, "testnet": None}], ids=repr)
+def test_a_wallet_may_say_which_address_its_stx_key_has(claimed):
+    found = sign_in(change={"profile": {"stxAddress": claimed}})
+
+    assert found.stx_address == STX.c32
+    assert found.subject == ANN.address.c32
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    {
+        "none": None,
+        "a number": 7,
+        "a list": [STX.c32],
+        "nothing": {},
+        "testnet only": {"testnet": STX.c32},
+        "no text": {"mainnet": {"p2pkh": STX.c32}},
+        "a testnet address": Address(STX.hash160, Kind.TESTNET_SINGLE).c32,
+        "a multi-signature address": Address(STX.hash160, Kind.MAINNET_MULTI).c32,
+        "Bitcoin's spelling": STX.btc,
+        "a contract": f"{STX.c32}.bns",
+        "lower case": STX.c32.lower(),
+        "not an address": "SP",
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_any_other_stx_address_is_none(claimed):
+    found = sign_in(change={"profile": {"stxAddress": claimed[1]}})
+
+    assert (found.stx_address, found.unconfirmed) == (None, ())
+
+
+def test_an_identity_survives_being_kept():
+    wallet = replace(ANN, username="ann.id", picture="https://a.example/1.png")
+    identity = replace(
+        sign_in(wallet.answer(REQUEST, now=NOW)), stx_address=STX.c32, unconfirmed=("a", "b")
+    )
+
+    kept = json.loads(json.dumps(identity.to_json()))
+
+    assert Identity.from_json(kept) == identity
 
 
 # profiles
@@ -492,10 +559,11 @@ def test_with_an_inline_profile_no_file_is_fetched():
     assert fetch.calls == []
 
 
-def test_the_name_is_asked_for_before_the_profile():
-    _, fetch = with_file((404, ""), username="ann.id")
+def test_a_profile_file_tells_no_stx_address():
+    # It was signed once, for everybody, and may be another's to bring.
+    found, _ = with_file((200, ANN.profile_file({"stxAddress": STX.c32})))
 
-    assert fetch.calls == [f"{NAMES}/v1/names/ann.id", PROFILE_URL]
+    assert (found.stx_address, found.unconfirmed) == (None, ())
 
 
 GOOD_FILE = ANN.profile_file({"name": "File"})
@@ -668,14 +736,18 @@ def test_the_wallet_refuses_a_request_that_is_not_well_signed():
     assert refusal.value.code == "signature"
 
 
-def test_the_wallet_speaks_the_version_that_carries_names_only_if_it_has_one():
-    named = replace(ANN, username="ann.id")
+def test_the_wallet_says_what_its_protocol_carries():
+    old = parse(replace(ANN, username="ann.id").answer(REQUEST, now=NOW)).payload
+    new = parse(replace(ANN, username="ann.id", protocol="1.4.0").answer(REQUEST, now=NOW)).payload
 
-    assert parse(ANN.answer(REQUEST, now=NOW)).payload["version"] == "1.4.0"
-    assert "username" not in parse(ANN.answer(REQUEST, now=NOW)).payload
-    assert parse(named.answer(REQUEST, now=NOW)).payload["version"] == "1.3.1"
+    assert (old["version"], old["username"]) == ("1.3.1", "ann.id")
+    assert "stxAddress" not in old["profile"]
+    assert new["version"] == "1.4.0"
+    assert "username" not in new
+    assert new["profile"]["stxAddress"]["mainnet"] == STX.c32
 
 
 def test_the_wallet_does_not_show_its_key():
     assert ANN.identity_key.hex() not in repr(ANN)
     assert repr(ANN.identity_key) not in repr(ANN)
+    assert ANN.stx_key.hex() not in repr(ANN)

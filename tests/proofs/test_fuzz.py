@@ -5,7 +5,6 @@ The strategies begin with what is nearly right, since noise is refused at the fi
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +24,7 @@ from oidc_bridge.proofs.addresses import (
 from oidc_bridge.proofs.auth_response import verify_auth_response
 from oidc_bridge.proofs.ecies import decrypt, encrypt
 from oidc_bridge.proofs.jsontokens import parse, parse_json, parse_public_key, sign, verify
-from oidc_bridge.proofs.names import look_up
+from oidc_bridge.proofs.names import NameService, look_up
 from oidc_bridge.proofs.profiles import describe, fetch_profile
 from tests.fakes import (
     HEADER,
@@ -35,6 +34,7 @@ from tests.fakes import (
     FakeWallet,
     a_blockstack,
     a_challenge,
+    a_stacks,
     sign_raw,
 )
 
@@ -45,6 +45,9 @@ REQUEST = BLOCKSTACK.invite(CHALLENGE).message
 ANSWER = ANN.answer(REQUEST, now=NOW)
 CLAIMS = parse(ANSWER).payload
 SEALED = str(CLAIMS["private_key"])
+SERVICES = (NameService(NAMES, frozenset({2, 3})),)
+STACKS = a_stacks()
+SIGNED = ANN.sign_message(STACKS.invite(CHALLENGE).message)
 
 # Text with lone surrogates: JSON can write them, UTF-8 cannot.
 TEXT = st.text(st.characters(codec=None), max_size=40)
@@ -114,7 +117,7 @@ def test_well_signed_nonsense_is_verified_or_refused(nonsense):
     with suppress(ProofError):
         identity = BLOCKSTACK.verify(CHALLENGE, answer, now=NOW)
         # What is kept must fit into a database and a page.
-        json.dumps(asdict(identity), default=str, ensure_ascii=False).encode()
+        json.dumps(identity.to_json(), ensure_ascii=False).encode()
         assert identity.subject == ANN.address.c32
 
 
@@ -196,7 +199,7 @@ def test_a_name_is_confirmed_or_refused(text, answer, status):
     fetch = FakeFetch({f"{NAMES}/v1/names/{text}": (status, json.dumps(answer))})
 
     with suppress(ProofError):
-        look_up(text, services=BLOCKSTACK.names, fetch=fetch, holder=ANN.address, now=NOW)
+        look_up(text, services=SERVICES, fetch=fetch, holder=ANN.address, now=NOW)
         raise AssertionError("confirmed")
 
 
@@ -206,7 +209,7 @@ def test_an_answer_of_a_name_service_is_believed_or_refused(answer):
     fetch = FakeFetch({f"{NAMES}/v1/names/ann.id": (200, json.dumps(answer))})
 
     with suppress(ProofError):
-        look_up("ann.id", services=BLOCKSTACK.names, fetch=fetch, holder=ANN.address, now=NOW)
+        look_up("ann.id", services=SERVICES, fetch=fetch, holder=ANN.address, now=NOW)
         raise AssertionError("confirmed")
 
 
@@ -242,3 +245,32 @@ def test_a_picture_is_https_or_none(images):
     picture = describe({"image": images}, email=None).picture
 
     assert picture is None or picture.startswith("https://")
+
+
+@MANY
+@given(
+    st.fixed_dictionaries(
+        {
+            "signature": mutated(SIGNED["signature"]) | st.binary(max_size=70).map(bytes.hex),
+            "publicKey": mutated(SIGNED["publicKey"]) | st.just(SIGNED["publicKey"]),
+        },
+        optional={"encoding": st.sampled_from(["text", "structured"])},
+    )
+    | st.dictionaries(st.sampled_from(["signature", "publicKey", "encoding"]), VALUES)
+)
+def test_a_changed_signature_is_never_accepted(answer):
+    if answer.get("encoding", "text") == "text" and answer.items() >= SIGNED.items():
+        return
+    with suppress(ProofError):
+        STACKS.verify(CHALLENGE, answer, now=NOW)
+        raise AssertionError("accepted")
+
+
+@MANY
+@given(st.binary(min_size=65, max_size=65))
+def test_any_65_bytes_are_refused_cleanly(signature):
+    answer = SIGNED | {"signature": signature.hex()}
+
+    with suppress(ProofError):
+        STACKS.verify(CHALLENGE, answer, now=NOW)
+        raise AssertionError("accepted")

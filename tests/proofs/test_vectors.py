@@ -16,14 +16,15 @@ import pytest
 from coincurve import PrivateKey
 
 from oidc_bridge.errors import ProofError
-from oidc_bridge.identity import Challenge, Identity
-from oidc_bridge.proofs.addresses import parse_address
+from oidc_bridge.identity import Challenge, Identity, Name, StructuredMessage
+from oidc_bridge.proofs.addresses import Address, parse_address, public_key_to_address
 from oidc_bridge.proofs.auth_response import AuthResponse, verify_auth_response
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.ecies import decrypt
-from oidc_bridge.proofs.jsontokens import CURVE_ORDER, parse
-from oidc_bridge.proofs.names import NameService
+from oidc_bridge.proofs.jsontokens import CURVE_ORDER, parse, parse_public_key
+from oidc_bridge.proofs.names import NameService, look_up
 from oidc_bridge.proofs.profiles import describe
+from oidc_bridge.proofs.stacks import check_form, check_signature, hash_message, hash_structured
 from tests.fakes import NAMES, FakeFetch
 
 OURS = Path(__file__).parents[1] / "vectors" / "blockstack.json"
@@ -32,11 +33,17 @@ Case = dict[str, Any]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    files = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in [OURS, *map(Path, metafunc.config.getoption("--vectors"))]
+    ]
+    if "signed" in metafunc.fixturenames:
+        signed = [case for file in files for case in file.get("message_signing", [])]
+        metafunc.parametrize("signed", signed, ids=[case["name"] for case in signed])
     if "case" not in metafunc.fixturenames:
         return
     cases: list[Any] = []
-    for path in [OURS, *map(Path, metafunc.config.getoption("--vectors"))]:
-        file = json.loads(path.read_text(encoding="utf-8"))
+    for file in files:
         by_name = {case["name"]: case for case in file["cases"]}
         for case in file["cases"]:
             first = [by_name[name] for name in case.get("after", [])]
@@ -51,12 +58,12 @@ def test_vectors(case: Case) -> None:
     # tests/web/test_signin_vectors.py. Here both are good answers, and must be.
     if "replay" in reason_codes(case):
         first = {**case["first"][0], "policy": case["policy"]}
-        assert sign_in(case).subject == sign_in(first).subject
+        assert sign_in(case)[0].subject == sign_in(first)[0].subject
         return
 
     match case["expect"]:
         case "accept":
-            check_expected(case, sign_in(case), read(case))
+            check_expected(case, *sign_in(case), read(case))
         case "reject":
             check_refused(case)
         case "either":
@@ -69,18 +76,34 @@ def test_vectors(case: Case) -> None:
 def check_refused(case: Case) -> None:
     """Check that *case* is refused with its code, or goes on without the claim in question."""
     try:
-        identity = sign_in(case)
+        identity, name = sign_in(case)
     except ProofError as error:
         assert error.code in reason_codes(case)
     else:
         assert "alternative" in case, "accepted, and no alternative allows that"
-        check_alternative(case, identity)
+        check_alternative(case, identity, name)
 
 
-def sign_in(case: Case) -> Identity:
-    """Return what the proof makes of *case*; fail if a forbidden address is contacted."""
+def sign_in(case: Case) -> tuple[Identity, Name | None]:
+    """Return what *case* proves, and whose name it then is, as the caller of a proof finds it.
+
+    A forbidden address that is contacted fails the test.
+    """
     blockstack, challenge, now = arrange(case)
-    return blockstack.verify(challenge, {"authResponse": token_of(case)}, now=now)
+    identity = blockstack.verify(challenge, {"authResponse": token_of(case)}, now=now)
+    if identity.claimed_name is None:
+        return identity, None
+    try:
+        name = look_up(
+            identity.claimed_name,
+            services=(NameService(NAMES, frozenset({2, 3})),),
+            fetch=blockstack.strangers,
+            holder=parse_address(identity.subject),
+            now=now,
+        )
+    except ProofError as error:
+        return replace(identity, unconfirmed=(*identity.unconfirmed, error.code)), None
+    return identity, name
 
 
 def read(case: Case) -> AuthResponse:
@@ -106,23 +129,23 @@ def arrange(case: Case) -> tuple[Blockstack, Challenge, datetime]:
         manifest_uri=policy["manifest_uri"],
         app_name="Bridge",
         app_icon=f"{policy['app_domain']}/icon.png",
-        names=(NameService(NAMES, frozenset({2, 3})),),
-        fetch=fetch,
         strangers=fetch,
         leeway=timedelta(seconds=policy["leeway_seconds"]),
     )
     request = parse(case["auth_request"]).payload
     challenge = Challenge(
         id=str(request["jti"]),
-        method="blockstack",
         secret=bytes.fromhex(case["transit_private_key"]),
+        statement="Sign in to the chat bridge.",
         issued_at=instant(request["iat"]),
         expires_at=instant(request["exp"]),
     )
     return blockstack, challenge, instant(case["now"])
 
 
-def check_expected(case: Case, identity: Identity, response: AuthResponse) -> None:
+def check_expected(
+    case: Case, identity: Identity, name: Name | None, response: AuthResponse
+) -> None:
     """Check every member of ``expected``; a member that this test does not know fails it."""
     expected = dict(case["expected"])
     app_key = decrypted(case, "private_key").decode()
@@ -133,8 +156,8 @@ def check_expected(case: Case, identity: Identity, response: AuthResponse) -> No
         "app_private_key": app_key,
         "app_public_key": response.app_public_key.hex(),
         "app_address": response.app_address,
-        "username": identity.name.text if identity.name else None,
-        "username_owner": identity.name.owner if identity.name else None,
+        "username": name.text if name else None,
+        "username_owner": name.owner if name else None,
         "email": response.email,
         "email_verified": False,  # we have no word for a verified one
         "stx_address_claimed": response.stx_address_claimed,
@@ -158,12 +181,12 @@ def check_expected(case: Case, identity: Identity, response: AuthResponse) -> No
     assert identity.unconfirmed == ()
 
 
-def check_alternative(case: Case, identity: Identity) -> None:
+def check_alternative(case: Case, identity: Identity, name: Name | None) -> None:
     assert set(identity.unconfirmed) & reason_codes(case)
     for member, value in case["alternative"]["accept_with"].items():
         match member:
             case "username":
-                assert (identity.name.text if identity.name else None) == value
+                assert (name.text if name else None) == value
             case "profile":
                 assert identity.profile == describe(value or {}, email=identity.profile.email)
             case _:
@@ -197,10 +220,59 @@ def instant(seconds: object) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def test_signed_messages(signed: Case) -> None:
+    # "either" is for what libraries still take and no wallet makes: a high S, the old prefix.
+    if signed["expect"] == "accept":
+        assert read_signed(signed) == parse_address(signed["address"])
+        assert digest_of(signed).hex() == signed["hash"]
+    else:
+        assert refusal_of(signed) in REFUSED.get(signed["name"], {"signature", "signature_form"})
+
+
+# An address that is not the key's is a good signature by the wrong account.
+REFUSED = {
+    "other signer, own key shown": {"wrong_account"},
+    "other signer, key of alice shown": {"signature"},
+    "changed text": {"signature"},
+    "high S": {"signature_form"},
+    "VRS order": {"signature_form"},
+    "old prefix": {"signature"},
+    "SIP-018 for another site": {"signature"},
+    "SIP-018 by another": {"wrong_account"},
+}
+
+
+def refusal_of(signed: Case) -> str:
+    try:
+        address = read_signed(signed)
+    except ProofError as error:
+        return error.code
+    assert address != parse_address(signed["address"]), "accepted"
+    return "wrong_account"
+
+
+def read_signed(signed: Case) -> Address:
+    """Return whose signature it is, by the steps of `Stacks.verify` for a text that is not ours."""
+    signature = bytes.fromhex(signed["signature_rsv"])
+    check_form(signature)
+    public_key = parse_public_key(signed["public_key"])
+    check_signature(signature, digest_of(signed), public_key)
+    return public_key_to_address(public_key.format())
+
+
+def digest_of(signed: Case) -> bytes:
+    if signed["kind"] == "utf8":
+        return hash_message(signed["message"])
+    return hash_structured(StructuredMessage(signed["expected_domain"], signed["message"]))
+
+
 def test_the_vectors_are_all_there() -> None:
-    cases = json.loads(OURS.read_text(encoding="utf-8"))["cases"]
+    file = json.loads(OURS.read_text(encoding="utf-8"))
+    cases, signed = file["cases"], file["message_signing"]
 
     assert len(cases) == 62
+    assert len(signed) == 14
+    assert {case["name"] for case in signed if case["expect"] != "accept"} == set(REFUSED)
     assert {case["expect"] for case in cases} == {"accept", "reject"}
 
 
