@@ -1,9 +1,9 @@
-"""People's wallets: the wallets' own JavaScript libraries, run by Node (``wallets/answer.mjs``)."""
+"""People's wallets: the wallets' own JavaScript libraries, run by Node (``wallets/*.mjs``)."""
 
 import itertools
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -65,18 +65,7 @@ class Person:
             "profile": self.profile,
             **more,
         }
-        done = subprocess.run(
-            [need_wallets(), FOLDER / "answer.mjs"],
-            input=json.dumps(question),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        said: dict[str, Any] = {"error": done.stderr}
-        if done.stdout:
-            said = json.loads(done.stdout)
-        if "error" in said:
-            raise WalletError(said["error"])
+        said = _run("answer.mjs", question)
         return Answer(
             auth_response=said["authResponse"],
             identity_address=said["identityAddress"],
@@ -85,6 +74,48 @@ class Person:
             manifest=said["app"],
             back=said.get("back") or back_to(said["request"]["redirect_uri"], said["authResponse"]),
         )
+
+    @property
+    def stx_address(self) -> str:
+        """Mainnet address of the account's STX key; it costs a start of Node."""
+        return str(self._sign([])["stxAddress"])
+
+    def sign_message(self, message: str, *, domain: str | None = None) -> dict[str, Any]:
+        """Return the ``signature`` and ``publicKey`` of one message; see `sign_messages`."""
+        asked = {"message": message} if domain is None else {"message": message, "domain": domain}
+        return self.sign_messages(asked)[0]
+
+    def sign_messages(self, *asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Let the real library sign each message with the STX key, in one start of Node.
+
+        Args:
+            asked: ``message`` (text); ``domain`` and ``message`` (Clarity values in hex); or
+                ``signatureRequest`` (the older call's unsecured token).
+
+        Returns:
+            ``signature``, ``publicKey`` and ``agrees``, the library's own verdict on a text.
+        """
+        return list(self._sign(asked)["answers"])
+
+    def _sign(self, asked: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        question = {"mnemonic": MNEMONIC, "account": self.account, "asked": list(asked)}
+        return _run("sign.mjs", question)
+
+
+def _run(program: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    done = subprocess.run(
+        [need_wallets(), FOLDER / program],
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said: dict[str, Any] = {"error": done.stderr}
+    if done.stdout:
+        said = json.loads(done.stdout)
+    if "error" in said:
+        raise WalletError(said["error"])
+    return said
 
 
 def new_person(profile: Mapping[str, Any] | None = None) -> Person:

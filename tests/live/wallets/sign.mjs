@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+// A wallet without a window: signs messages with the key that owns an account's STX, by the wallets' own libraries.
+//
+//   {"mnemonic": "…", "account": 0, "asked": [{"message": "…"}]}                          on standard input
+//   {"stxAddress": "SP…", "answers": [{"signature": "…", "publicKey": "…", "agrees": true}]}  on standard output
+//
+// What may be asked, each in one start:
+//   {"message": text}                            stx_signMessage
+//   {"domain": hex, "message": hex}              stx_signStructuredMessage (SIP-018), both Clarity values
+//   {"signatureRequest": token}                  the older call: an unsecured JWT whose payload has the message
+// "agrees" is the library's own verdict on a text (verifyMessageSignatureRsv); null for a structure, which it cannot judge.
+import { createRequire } from 'node:module';
+import { text } from 'node:stream/consumers';
+
+const require = createRequire(import.meta.url);
+// The libraries talk through console.*; standard output is for the answer alone.
+for (const level of ['log', 'info', 'debug', 'warn']) console[level] = () => {};
+
+const { hashMessage, verifyMessageSignatureRsv } = require('@stacks/encryption');
+const { Cl, privateKeyToPublic, signMessageHashRsv, signStructuredData } = require('@stacks/transactions');
+const sdk = require('@stacks/wallet-sdk');
+const { decodeToken } = require('jsontokens');
+
+function sign(privateKey, asked) {
+  const publicKey = privateKeyToPublic(privateKey);
+  if (asked.domain) {
+    const [domain, message] = [asked.domain, asked.message].map(hex => Cl.deserialize(hex));
+    return { signature: signStructuredData({ domain, message, privateKey }), publicKey, agrees: null };
+  }
+  const message = asked.signatureRequest ? decodeToken(asked.signatureRequest).payload.message : asked.message;
+  const messageHash = Buffer.from(hashMessage(message)).toString('hex');
+  const signature = signMessageHashRsv({ messageHash, privateKey });
+  return { signature, publicKey, agrees: verifyMessageSignatureRsv({ signature, message, publicKey }) };
+}
+
+async function main() {
+  const { mnemonic, account = 0, asked } = JSON.parse(await text(process.stdin));
+  let wallet = await sdk.generateWallet({ secretKey: mnemonic, password: 'test' });
+  while (wallet.accounts.length <= account) wallet = sdk.generateNewAccount(wallet);
+  const chosen = wallet.accounts[account];
+  return {
+    stxAddress: sdk.getStxAddress(chosen, 'mainnet'),
+    answers: asked.map(one => sign(chosen.stxPrivateKey, one)),
+  };
+}
+
+main().then(
+  answer => process.stdout.write(JSON.stringify(answer)),
+  error => { process.stdout.write(JSON.stringify({ error: String(error?.message ?? error) })); process.exitCode = 1; },
+);
