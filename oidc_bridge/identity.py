@@ -83,8 +83,9 @@ class Identity:
             host. An ``authResponse`` does not; but an old wallet's, of a protocol before 1.4.0,
             can only have come back to our own address.
         claimed_name: A name that the wallet claims, not looked up: anybody may claim any.
-        stx_address: The c32 address that the wallet says its STX key has. The identity key signed
-            it, so nobody else put another there; it is not proved to be this person's.
+        stx_address: The c32 address that the wallet says its STX key has; not proved. Wallets of
+            1.4.0 write it themselves. Older ones sign what a storage server told them, so where
+            `names_host` is true it may be that server's word.
         profile: Self-described.
         app_key: SHA-256 (hex) of the public app key that the wallet derived for us, to be pinned;
             None where the method has none.
