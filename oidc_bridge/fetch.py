@@ -12,6 +12,7 @@ are spared the check of scheme and address; every other limit holds for them too
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,7 +33,7 @@ from urllib3.exceptions import HTTPError
 
 from oidc_bridge import __version__
 from oidc_bridge.errors import FetchError
-from oidc_bridge.ports import Fetched
+from oidc_bridge.ports import Fetch, Fetched
 
 _URL = re.compile(r"https?://[!-~]+")
 _CHUNK = 16384
@@ -62,9 +63,10 @@ class GuardedFetch:
         object.__setattr__(self, "_workers", workers)
         object.__setattr__(self, "_free", Semaphore(self.at_once))
 
-    def __call__(self, url: str, *, max_bytes: int) -> Fetched:
-        """GET *url*; see `oidc_bridge.ports.Fetch`."""
-        return self._within_budget("GET", url, fields=None, max_bytes=max_bytes)
+    def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
+        """GET *url*; see `oidc_bridge.ports.Fetch`. No *budget* is larger than our own."""
+        seconds = self.budget if budget is None else min(budget, self.budget)
+        return self._within_budget("GET", url, fields=None, max_bytes=max_bytes, budget=seconds)
 
     def post_form(
         self, url: str, fields: Mapping[str, str], *, is_operators: bool = False
@@ -78,7 +80,12 @@ class GuardedFetch:
             FetchError: as for a GET.
         """
         return self._within_budget(
-            "POST", url, fields=fields, max_bytes=_MAX_FORM_ANSWER, is_exempt=is_operators
+            "POST",
+            url,
+            fields=fields,
+            max_bytes=_MAX_FORM_ANSWER,
+            budget=self.budget,
+            is_exempt=is_operators,
         )
 
     def _within_budget(
@@ -88,6 +95,7 @@ class GuardedFetch:
         *,
         fields: Mapping[str, str] | None,
         max_bytes: int,
+        budget: float,
         is_exempt: bool = False,
     ) -> Fetched:
         is_exempt = _parse_origin(url) in self.exempt or is_exempt
@@ -97,18 +105,41 @@ class GuardedFetch:
         adapter = _LeashedAdapter(leash) if is_exempt else _GuardedAdapter(leash)
         # A socket's own timeout starts anew with every byte, and resolving a name has none. So
         # the exchange runs beside us, and is cut from here when its time is over.
-        exchange = partial(_exchange, adapter, method, url, fields, max_bytes, self.budget)
+        exchange = partial(_exchange, adapter, method, url, fields, max_bytes, budget)
         if not self._free.acquire(blocking=False):
             raise FetchError("fetch_failed", f"{self.at_once} requests are under way already")
         future = self._workers.submit(exchange)
         # Not when we stop waiting, but when it has really ended.
         future.add_done_callback(lambda _: self._free.release())
         try:
-            return future.result(timeout=self.budget)
+            return future.result(timeout=budget)
         except TimeoutError as error:
             future.cancel()
             leash.cut()
-            raise FetchError("fetch_failed", f"not done in {self.budget} s") from error
+            raise FetchError("fetch_failed", f"not done in {budget:.1f} s") from error
+
+
+class Deadline:
+    """A `Fetch` of which all calls together may take so long, counted from its making.
+
+    Without it, a budget for each call would let ten slow answers in a row take ten budgets.
+
+    Args:
+        fetch: Makes the calls.
+        seconds: For all of them.
+    """
+
+    def __init__(self, fetch: Fetch, seconds: float) -> None:
+        self._fetch = fetch
+        self._ends_at = time.monotonic() + seconds
+
+    def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
+        """GET *url*; ``fetch_failed`` at once if the time is over."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise FetchError("fetch_failed", "no time is left for it")
+        budget = left if budget is None else min(budget, left)
+        return self._fetch(url, max_bytes=max_bytes, budget=budget)
 
 
 class _Leash:

@@ -15,8 +15,11 @@ class Fetched:
 class Fetch(Protocol):
     """GET a URL, guarded: https, public addresses, no redirects, limits on size and time."""
 
-    def __call__(self, url: str, *, max_bytes: int) -> Fetched:
+    def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
         """Return what came, for any HTTP status but a redirect.
+
+        Args:
+            budget: Seconds, if this exchange has fewer than others.
 
         Raises:
             FetchError: ``fetch_blocked`` (scheme, address or redirect not allowed),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from oidc_bridge.errors import FetchError
-from oidc_bridge.fetch import GuardedFetch
+from oidc_bridge.fetch import Deadline, GuardedFetch
 from oidc_bridge.ports import Fetch, Fetched
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -266,6 +266,43 @@ def test_an_answer_that_takes_too_long_is_cut(server, slowness):
     assert time.monotonic() - began < 1.5
     # The server sees the line go dead: nothing of ours goes on in the background.
     assert server.done.wait(2)
+
+
+def test_a_call_may_have_less_time_than_others(server, fetch):
+    server.answer = stay_silent
+    began = time.monotonic()
+
+    with pytest.raises(FetchError) as refusal:
+        fetch(server.origin, max_bytes=10, budget=0.2)
+
+    assert refusal.value.code == "fetch_failed"
+    assert time.monotonic() - began < 1.5  # of 3.0
+    assert server.done.wait(2)
+
+
+def test_no_call_has_more_time_than_the_fetch_allows(server):
+    server.answer = stay_silent
+    fetch = GuardedFetch(exempt=frozenset({server.origin}), budget=0.2)
+
+    with pytest.raises(FetchError) as refusal:
+        fetch(server.origin, max_bytes=10, budget=60)
+
+    assert refusal.value.code == "fetch_failed"
+
+
+def test_all_calls_together_have_one_deadline(server, fetch):
+    deadline = Deadline(fetch, 0.5)
+
+    assert deadline(server.origin, max_bytes=5) == Fetched(200, b"hello")
+    server.answer = stay_silent
+    began = time.monotonic()
+    assert refusal_of(deadline, server.origin).code == "fetch_failed"
+    assert time.monotonic() - began < 2.0  # of 3.0
+    answered = len(server.requests)
+    refusal = refusal_of(deadline, server.origin)
+
+    assert (refusal.code, refusal.detail) == ("fetch_failed", "no time is left for it")
+    assert len(server.requests) == answered
 
 
 def test_slow_hosts_do_not_make_others_wait(server):

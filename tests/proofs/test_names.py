@@ -182,8 +182,15 @@ def test_a_service_that_could_never_be_asked_is_a_mistake(labels):
     assert mistake.value.code == "name_labels_unknown"
 
 
+def test_bns_v2_has_no_names_of_three_labels():
+    with pytest.raises(ConfigError) as mistake:
+        NameService(NAMES, frozenset({3}), system="v2")
+
+    assert mistake.value.code == "name_labels_unknown"
+
+
 def test_a_service_of_an_unknown_system_is_a_mistake():
     with pytest.raises(ConfigError) as mistake:
-        NameService(NAMES, frozenset({2}), system="v2")
+        NameService(NAMES, frozenset({2}), system="v3")
 
     assert mistake.value.code == "name_system_unknown"
