@@ -19,7 +19,7 @@ FLOORS = (
     ("seal", "origins"),
     ("identity", "ports", "config"),
     ("proofs", "oidc", "matrix"),
-    ("apps",),
+    ("apps", "sitting", "naming"),
     ("storage", "fetch", "flow"),
     ("logout",),
     ("web",),
@@ -40,6 +40,8 @@ PURE = {
     "oidc",
     "matrix",
     "apps",
+    "sitting",
+    "naming",
     "flow",
 }
 # Libraries with the world in them, and the ways to a clock or to the environment.
