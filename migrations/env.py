@@ -8,9 +8,12 @@ from oidc_bridge.storage import (
     accounts,
     apps,
     authorizations,
+    challenges,
     consents,
+    handovers,
     keys,
     ledger,
+    names,
     personas,
     requests,
     sessions,
@@ -19,8 +22,8 @@ from oidc_bridge.storage import (
 
 # Importing the modules fills the metadata that autogenerate compares with.
 TABLES_OF = (
-    *(accounts, apps, authorizations, consents, keys),
-    *(ledger, personas, requests, sessions, tokens),
+    *(accounts, apps, authorizations, challenges, consents, handovers, keys),
+    *(ledger, names, personas, requests, sessions, tokens),
 )
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")

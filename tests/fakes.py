@@ -37,7 +37,7 @@ class FakeFetch:
     forbidden: tuple[str, ...] = ()
     calls: list[str] = field(default_factory=list)
 
-    def __call__(self, url: str, *, max_bytes: int) -> Fetched:
+    def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
         self.calls.append(url)
         assert not url.startswith(self.forbidden or "\0"), f"{url} must never be contacted"
         answer = self.answers.get(url, (404, {"error": "not found"}))

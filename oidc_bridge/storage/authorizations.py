@@ -28,7 +28,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from oidc_bridge.oidc.scopes import Person
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
 
@@ -41,7 +41,6 @@ class AuthorizationRow(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)
-    identity_id: Mapped[str] = mapped_column(ForeignKey("identities.id"))
     session_id: Mapped[str] = mapped_column(ForeignKey("sessions.id"), index=True)
     persona_id: Mapped[str] = mapped_column(ForeignKey("personas.id"))
     app: Mapped[str] = mapped_column(Text)
@@ -82,7 +81,7 @@ class Authorization:
     person: Person
 
 
-_A, _P, _I = AuthorizationRow, PersonaRow, IdentityRow
+_A, _P, _N = AuthorizationRow, PersonaRow, AccountRow
 
 _ADD = insert(_A)
 
@@ -98,7 +97,7 @@ FACTS = (
     _A.code_challenge,
     _A.authenticated_at,
     _A.code_expires_at,
-    *(_P.sub, _P.localpart, _I.display_name, _I.picture, _I.email),
+    *(_P.sub, _P.localpart, _N.display_name, _N.picture, _N.email),
 )
 
 
@@ -108,9 +107,8 @@ def live(*columns: Any) -> Select[*tuple[Any, ...]]:
         select(*columns)
         .select_from(_A)
         .join(_P, _P.id == _A.persona_id)
-        .join(_I, _I.id == _A.identity_id)
-        .join(AccountRow, AccountRow.id == _A.account_id)
-        .where(_A.revoked_at.is_(None), AccountRow.blocked_at.is_(None))
+        .join(_N, _N.id == _A.account_id)
+        .where(_A.revoked_at.is_(None), _N.blocked_at.is_(None))
     )
 
 

@@ -1,5 +1,6 @@
 """What an operator does about one person: find, look, block, let in with another wallet."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import revoke_of_account
 from oidc_bridge.storage.ledger import record, tell_of_account
+from oidc_bridge.storage.names import NameRow, names_of
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import end_sessions, sessions_of
 
@@ -20,7 +22,7 @@ class KnownIdentity:
 
     method: str
     address: str
-    name: str | None
+    names: Sequence[str]
     first_proved_at: datetime
     last_proved_at: datetime
     is_pinned: bool
@@ -41,6 +43,7 @@ class KnownPerson:
     account_id: str
     created_at: datetime
     blocked_at: datetime | None
+    name: str | None
     identities: Sequence[KnownIdentity]
     personas: Sequence[KnownPersona]
     sessions: int
@@ -56,11 +59,12 @@ def find_person(connection: Connection, who: str) -> str:
     localpart = who.removeprefix("@").partition(":")[0]
     query = (
         select(IdentityRow.account_id)
+        .outerjoin(NameRow, NameRow.identity_id == IdentityRow.id)
         .outerjoin(PersonaRow, PersonaRow.account_id == IdentityRow.account_id)
         .where(
             or_(
                 IdentityRow.subject == who.upper(),
-                IdentityRow.name == who.lower(),
+                NameRow.text == who.lower(),
                 PersonaRow.localpart == localpart.lower(),
             )
         )
@@ -77,8 +81,13 @@ def find_person(connection: Connection, who: str) -> str:
 def look_at(connection: Connection, account_id: str, *, now: datetime) -> KnownPerson:
     """Return what is known of an account."""
     account = connection.execute(
-        select(AccountRow.created_at, AccountRow.blocked_at).where(AccountRow.id == account_id)
+        select(AccountRow.created_at, AccountRow.blocked_at, AccountRow.name).where(
+            AccountRow.id == account_id
+        )
     ).one()
+    names: dict[str, list[str]] = defaultdict(list)
+    for owned in names_of(connection, account_id):
+        names[owned.identity_id].append(owned.text)
     identities = connection.execute(
         select(IdentityRow.__table__).where(IdentityRow.account_id == account_id)
     )
@@ -91,11 +100,12 @@ def look_at(connection: Connection, account_id: str, *, now: datetime) -> KnownP
         account_id=account_id,
         created_at=account.created_at,
         blocked_at=account.blocked_at,
+        name=account.name,
         identities=[
             KnownIdentity(
                 row.method,
                 row.subject,
-                row.name,
+                names[row.id],
                 row.first_proved_at,
                 row.last_proved_at,
                 row.app_key is not None,

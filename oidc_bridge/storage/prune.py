@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, delete, select
 
 from oidc_bridge.storage import write
 from oidc_bridge.storage.authorizations import AuthorizationRow
+from oidc_bridge.storage.challenges import ChallengeRow
+from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
-from oidc_bridge.storage.requests import ChallengeRow, RequestRow
+from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
 _BATCH = 500
@@ -25,6 +27,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
     tables: tuple[tuple[str, Any], ...] = (
         ("authorization requests", RequestRow),
         ("challenges", ChallengeRow),
+        ("handovers", HandoverRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),
     )

@@ -1,15 +1,15 @@
-"""Authorization requests that wait for a person, and the challenges put to wallets for them."""
+"""Requests that wait for a person to prove something, in the browser that began them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
     Boolean,
     Connection,
     ForeignKey,
-    LargeBinary,
     Row,
     Text,
     bindparam,
@@ -20,23 +20,29 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from oidc_bridge.errors import PageError, ProofError
-from oidc_bridge.identity import Challenge
+from oidc_bridge.errors import PageError
+from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.authorize import AuthorizationRequest, Target
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.seal import Seal, digest_of
+from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime, new_id
 
-_SEALED = "challenge"
+Purpose = Literal["sign-in", "confirm", "add"]
 
 
 class RequestRow(Base):
-    """What one browser has open: an authorization request, or (no client) the account page."""
+    """What one browser has open: an authorization request, or a way to the account page.
+
+    ``purpose`` tells why somebody must prove themselves: to sign in, to confirm that it is they
+    before something is given, or to add a wallet. ``proved`` is what the sitting has proved so far
+    that is not enough yet.
+    """
 
     __tablename__ = "authorization_requests"
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     browser: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str] = mapped_column(Text, default="sign-in")
     client_id: Mapped[str | None] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
     redirect_uri: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str | None] = mapped_column(Text)
@@ -46,22 +52,8 @@ class RequestRow(Base):
     redirect_url: Mapped[str | None] = mapped_column(Text)
     proof_after: Mapped[datetime | None] = mapped_column(UtcTime)
     ask_anyway: Mapped[bool] = mapped_column(Boolean)
+    proved: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-
-
-class ChallengeRow(Base):
-    """What we asked of a wallet. It is spent once; the secret is sealed."""
-
-    __tablename__ = "challenges"
-
-    id: Mapped[str] = mapped_column(Text, primary_key=True)
-    browser: Mapped[str] = mapped_column(Text)
-    request_id: Mapped[str] = mapped_column(Text, index=True)
-    method: Mapped[str] = mapped_column(Text)
-    secret: Mapped[bytes] = mapped_column(LargeBinary)
-    issued_at: Mapped[datetime] = mapped_column(UtcTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +63,18 @@ class OpenRequest:
     Attributes:
         authorization: What the client asks for; None if the person only wants their account page.
         proof_after: As in `AuthorizationRequest`; for the account page any live session will do.
+        proved: What the sitting has proved so far, the latest last.
     """
 
     id: str
+    purpose: Purpose
     authorization: AuthorizationRequest | None
     proof_after: datetime | None
+    proved: tuple[Identity, ...]
     expires_at: datetime
 
 
 _INSERT_REQUEST = insert(RequestRow)
-_INSERT_CHALLENGE = insert(ChallengeRow)
 _REQUEST = select(RequestRow.__table__).where(
     RequestRow.id == bindparam("id"), RequestRow.browser == bindparam("browser")
 )
@@ -94,29 +88,15 @@ _ASK_FOR_PROOF = (
     .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
     .values(proof_after=bindparam("after"))
 )
-_CHALLENGE = select(ChallengeRow.__table__).where(
-    ChallengeRow.id == bindparam("id"), ChallengeRow.browser == bindparam("browser")
+_KEEP_PROVED = (
+    update(RequestRow)
+    .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
+    .values(proved=bindparam("so_far"))
 )
-_OPEN_CHALLENGE = (
-    select(ChallengeRow.__table__)
-    .where(
-        ChallengeRow.request_id == bindparam("request_id"),
-        ChallengeRow.browser == bindparam("browser"),
-        ChallengeRow.spent_at.is_(None),
-        ChallengeRow.expires_at > bindparam("now", type_=UtcTime),
-    )
-    .order_by(ChallengeRow.issued_at.desc())
-    .limit(1)
-)
-_SPEND = (
-    update(ChallengeRow)
-    .where(
-        ChallengeRow.id == bindparam("challenge_id"),
-        ChallengeRow.browser == bindparam("by"),
-        ChallengeRow.spent_at.is_(None),
-    )
-    .values(spent_at=bindparam("now"))
-    .returning(ChallengeRow.id)
+_ASK_ANYWAY = (
+    update(RequestRow)
+    .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
+    .values(ask_anyway=True)
 )
 
 
@@ -126,6 +106,7 @@ def keep_request(
     *,
     browser: str,
     expires_at: datetime,
+    purpose: Purpose = "sign-in",
 ) -> str:
     """Keep what *browser* (a cookie's value) asked for; return the request's id."""
     request_id = new_id()
@@ -135,6 +116,7 @@ def keep_request(
         {
             "id": request_id,
             "browser": digest_of(browser),
+            "purpose": purpose,
             "client_id": kept.target.client.id if kept else None,
             "redirect_uri": kept.target.redirect_uri if kept else None,
             "state": kept.target.state if kept else None,
@@ -169,7 +151,7 @@ def get_request(
     if row.expires_at <= now:
         raise PageError("request_expired", request_id, status=410)
     if row.client_id is None:
-        return OpenRequest(row.id, None, row.proof_after, row.expires_at)
+        return _to_open_request(row, None)
     client = clients.get(row.client_id)
     if client is None:
         raise PageError("request_unknown", f"client {row.client_id} is gone", status=404)
@@ -183,7 +165,14 @@ def get_request(
         ask_anyway=row.ask_anyway,
         silent=False,
     )
-    return OpenRequest(row.id, authorization, row.proof_after, row.expires_at)
+    return _to_open_request(row, authorization)
+
+
+def _to_open_request(
+    row: Row[*tuple[Any, ...]], authorization: AuthorizationRequest | None
+) -> OpenRequest:
+    proved = tuple(Identity.from_json(identity) for identity in row.proved)
+    return OpenRequest(row.id, row.purpose, authorization, row.proof_after, proved, row.expires_at)
 
 
 def close_request(connection: Connection, request_id: str, *, browser: str) -> None:
@@ -208,67 +197,20 @@ def ask_for_proof(
     return replace(open_request, proof_after=after)
 
 
-def keep_challenge(
-    connection: Connection, challenge: Challenge, request_id: str, *, browser: str, seal: Seal
+def keep_proved(
+    connection: Connection, request_id: str, proved: Sequence[Identity], *, browser: str
 ) -> None:
-    """Keep a challenge made for a request of this browser."""
+    """Keep what a sitting has proved so far."""
     connection.execute(
-        _INSERT_CHALLENGE,
+        _KEEP_PROVED,
         {
-            "id": challenge.id,
-            "browser": digest_of(browser),
             "request_id": request_id,
-            "method": challenge.method,
-            "secret": seal.close(challenge.secret, purpose=_SEALED),
-            "issued_at": challenge.issued_at,
-            "expires_at": challenge.expires_at,
+            "by": digest_of(browser),
+            "so_far": [identity.to_json() for identity in proved],
         },
     )
 
 
-def find_open_challenge(
-    connection: Connection, request_id: str, *, browser: str, now: datetime, seal: Seal
-) -> Challenge | None:
-    """Return the request's latest challenge that a wallet can still answer."""
-    row = connection.execute(
-        _OPEN_CHALLENGE,
-        {"request_id": request_id, "browser": digest_of(browser), "now": now},
-    ).first()
-    return None if row is None else _to_challenge(row, seal)
-
-
-def get_challenge(
-    connection: Connection, challenge_id: str, *, browser: str, seal: Seal
-) -> tuple[Challenge, str]:
-    """Return a challenge of this browser and the id of its request.
-
-    Raises:
-        ProofError: ``challenge_unknown`` (also if it is another browser's), ``replay``.
-    """
-    row = connection.execute(
-        _CHALLENGE, {"id": challenge_id, "browser": digest_of(browser)}
-    ).first()
-    if row is None:
-        raise ProofError("challenge_unknown", challenge_id[:40])
-    if row.spent_at is not None:
-        raise ProofError("replay", f"challenge={challenge_id}")
-    return _to_challenge(row, seal), row.request_id
-
-
-def spend(connection: Connection, challenge_id: str, *, browser: str, now: datetime) -> None:
-    """Take a challenge out of use. A second taker gets ProofError ``replay``."""
-    taken = connection.execute(
-        _SPEND, {"challenge_id": challenge_id, "by": digest_of(browser), "now": now}
-    ).first()
-    if taken is None:
-        raise ProofError("replay", f"challenge={challenge_id}")
-
-
-def _to_challenge(row: Row[*tuple[Any, ...]], seal: Seal) -> Challenge:
-    return Challenge(
-        id=row.id,
-        method=row.method,
-        secret=seal.open(row.secret, purpose=_SEALED),
-        issued_at=row.issued_at,
-        expires_at=row.expires_at,
-    )
+def ask_consent_anyway(connection: Connection, request_id: str, *, browser: str) -> None:
+    """Let the request go on only over the consent page, which shows who signs in."""
+    connection.execute(_ASK_ANYWAY, {"request_id": request_id, "by": digest_of(browser)})

@@ -1,7 +1,7 @@
 """Browser sessions: where somebody is signed in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from oidc_bridge.identity import Identity, Profile
+from oidc_bridge.identity import Profile
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime, new_id
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account, recognise
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow, Opened
+from oidc_bridge.storage.names import NameRow
 
 
 class SessionRow(Base):
@@ -41,7 +42,11 @@ class SessionRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody signed in, in this browser, and what their identity says today."""
+    """Somebody signed in, in this browser, and what is known of them today.
+
+    ``method`` and ``address`` are of the key that opened it; ``name``, last confirmed at
+    ``name_checked_at``, and ``profile`` are the account's.
+    """
 
     id: str
     account_id: str
@@ -50,6 +55,7 @@ class Session:
     address: str
     name: str | None
     name_checked_at: datetime | None
+    must_choose_name: bool
     profile: Profile
     authenticated_at: datetime
     created_at: datetime
@@ -66,11 +72,12 @@ _SESSION_COLUMNS = (
     SessionRow.identity_id,
     IdentityRow.method,
     IdentityRow.subject,
-    IdentityRow.name,
-    IdentityRow.name_checked_at,
-    IdentityRow.display_name,
-    IdentityRow.picture,
-    IdentityRow.email,
+    AccountRow.name,
+    NameRow.confirmed_at,
+    AccountRow.must_choose_name,
+    AccountRow.display_name,
+    AccountRow.picture,
+    AccountRow.email,
     SessionRow.authenticated_at,
     SessionRow.created_at,
     SessionRow.expires_at,
@@ -88,8 +95,11 @@ _SESSIONS = (
     select(*_SESSION_COLUMNS)
     .join(IdentityRow, IdentityRow.id == SessionRow.identity_id)
     .join(AccountRow, AccountRow.id == SessionRow.account_id)
+    .outerjoin(NameRow, NameRow.text == AccountRow.name)
     .where(*_LIVE)
 )
+
+_SESSION_BY_ID = _SESSIONS.where(SessionRow.id == bindparam("id"))
 
 _SESSION_BY_DIGEST = _SESSIONS.where(SessionRow.digest == bindparam("digest"))
 
@@ -131,78 +141,51 @@ def sessions_of(connection: Connection, account_id: str, *, now: datetime) -> Se
     return [_to_session(row) for row in rows]
 
 
-def sign_in(
+def open_session(
     connection: Connection,
-    identity: Identity,
+    opened: Opened,
     *,
     cookie: str,
     current: Session | None,
     user_agent: str,
+    proved_at: datetime,
     expires_at: datetime,
 ) -> Session:
-    """Open a session for a proven identity; make its account if it is new.
+    """Sign a browser in to an account that was just opened.
 
     The browser's *current* session is renewed under the new *cookie* if it is the same account's,
     so that what hangs on it (devices at Synapse) stays tied to it.
-
-    Raises:
-        ProofError: ``app_key_changed`` (blockstack-auth section 8, A5), ``account_blocked``.
     """
-    account_id, identity_id = recognise(connection, identity)
-    hold_account(connection, account_id)
-    now = identity.proved_at
-    is_renewed = current is not None and current.account_id == account_id
-    session = Session(
-        id=current.id if current and is_renewed else new_id(),
-        account_id=account_id,
-        identity_id=identity_id,
-        method=identity.method,
-        address=identity.subject,
-        name=identity.name.text if identity.name else None,
-        name_checked_at=identity.name.checked_at if identity.name else None,
-        profile=identity.profile,
-        authenticated_at=now,
-        created_at=current.created_at if current and is_renewed else now,
-        expires_at=expires_at,
-        user_agent=user_agent[:400],
-        unconfirmed=identity.unconfirmed,
-    )
-    if is_renewed and _renew(connection, session, cookie):
-        return session
-    if is_renewed:  # it was ended elsewhere while the wallet answered
-        session = replace(session, id=new_id(), created_at=now)
-    _add(connection, session, cookie)
-    return session
+    session_id = current.id if current and current.account_id == opened.account_id else None
+    values = {
+        "new_digest": digest_of(cookie),
+        "new_identity_id": opened.identity_id,
+        "proved_at": proved_at,
+        "until": expires_at,
+    }
+    # Not renewed: it was ended elsewhere while the wallet answered.
+    if session_id is None or not _renew(connection, session_id, values):
+        session_id = new_id()
+        connection.execute(
+            _ADD_SESSION,
+            {
+                "id": session_id,
+                "digest": digest_of(cookie),
+                "account_id": opened.account_id,
+                "identity_id": opened.identity_id,
+                "authenticated_at": proved_at,
+                "created_at": proved_at,
+                "expires_at": expires_at,
+                "user_agent": user_agent[:400],
+            },
+        )
+    row = connection.execute(_SESSION_BY_ID, {"id": session_id, "now": proved_at}).one()
+    return _to_session(row)
 
 
-def _renew(connection: Connection, session: Session, cookie: str) -> bool:
-    renewed = connection.execute(
-        _RENEW_SESSION,
-        {
-            "session_id": session.id,
-            "new_digest": digest_of(cookie),
-            "new_identity_id": session.identity_id,
-            "proved_at": session.authenticated_at,
-            "until": session.expires_at,
-        },
-    )
+def _renew(connection: Connection, session_id: str, values: dict[str, object]) -> bool:
+    renewed = connection.execute(_RENEW_SESSION, {"session_id": session_id, **values})
     return renewed.rowcount == 1
-
-
-def _add(connection: Connection, session: Session, cookie: str) -> None:
-    connection.execute(
-        _ADD_SESSION,
-        {
-            "id": session.id,
-            "digest": digest_of(cookie),
-            "account_id": session.account_id,
-            "identity_id": session.identity_id,
-            "authenticated_at": session.authenticated_at,
-            "created_at": session.created_at,
-            "expires_at": session.expires_at,
-            "user_agent": session.user_agent,
-        },
-    )
 
 
 def end_sessions(
@@ -220,7 +203,8 @@ def _to_session(row: Row[*tuple[Any, ...]]) -> Session:
         method=row.method,
         address=row.subject,
         name=row.name,
-        name_checked_at=row.name_checked_at,
+        name_checked_at=row.confirmed_at,
+        must_choose_name=row.must_choose_name,
         profile=Profile(row.display_name, row.picture, row.email),
         authenticated_at=row.authenticated_at,
         created_at=row.created_at,

@@ -19,10 +19,11 @@ from oidc_bridge.oidc.keys import active
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.accounts import AccountRow
+from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.keys import all_keys, forget_keys, rotate_keys
 from oidc_bridge.storage.personas import free_localpart
 from oidc_bridge.storage.prune import prune_all
-from oidc_bridge.storage.requests import ChallengeRow, RequestRow
+from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow
 from tests.conftest import Clock, make_settings
 from tests.driver import Person
