@@ -1,35 +1,63 @@
 """Debian's Chromium without a window, driven by Playwright, and a wallet in its pages."""
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.live.tools import need_program
 from tests.live.wallet import WalletError
 
-# What a wallet's extension puts into every page, before the page's own scripts run. The answer
-# comes from Node: __answer_wallet is a function of the test.
+# What a wallet's extension puts into every page, before the page's own scripts run. The answers
+# come from Node: __ask_wallet is a function of the test. Not all of the functions are there: see
+# put_wallet_into.
 _PROVIDER = """
 (() => {
-  const provider = {
-    authenticationRequest: async token => {
-      const said = await window.__answer_wallet({ token, origin: location.origin });
-      if (said.cancel) throw 'cancel';
-      if (said.error) throw new Error(said.error);
-      return said.authResponse;
-    },
+  const has = %(has)s;
+  const ask = async (kind, question) => {
+    const said = await window.__ask_wallet({ kind, origin: location.origin, ...question });
+    if (said.silent) return new Promise(() => {});
+    return said;
   };
-  %s
+  const old = async (kind, token) => {
+    const said = await ask(kind, { token });
+    if (said.cancel) throw 'cancel';
+    if (said.error) throw new Error(said.error);
+    return said.answer;
+  };
+  const legacy = {};
+  if (has.identity) legacy.authenticationRequest = token => old('identity', token);
+  const request = async (method, params) => {
+    const said = await ask('request', { method, params: params ?? {} });
+    const answer = what => ({ jsonrpc: '2.0', id: '1', ...what });
+    const no = (code, message) => answer({ error: { code, message } });
+    if (said.cancel) throw no(%(no)s, 'User rejected the request');
+    if (said.error) throw no(-32603, said.error);
+    if (said.unknown) throw no(-32601, 'Method not found');
+    return answer({ result: said.answer });
+  };
+  %(place)s
 })();
 """
+# Leather answers on two objects, which are not the same one. Xverse's request() is on another
+# object than its older functions, and what StacksProvider has by that name only throws.
 _PLACES = {
-    "Leather": "window.LeatherProvider = provider; window.StacksProvider = provider;",
-    "Xverse": "window.XverseProviders = { StacksProvider: provider };",
+    "Leather": """
+      const make = () => ({ isLeather: true, ...(has.messages && { request }), ...legacy });
+      window.LeatherProvider = make();
+      window.StacksProvider = make();""",
+    "Xverse": """
+      const throws = async () => { throw new Error('`request` function is not implemented'); };
+      window.XverseProviders = { StacksProvider: { request: throws, ...legacy } };
+      if (has.messages) window.XverseProviders.BitcoinProvider = { request };
+      window.StacksProvider = window.XverseProviders.StacksProvider;""",
 }
+# What the two answer when the person says no.
+_NO = {"Leather": 4001, "Xverse": -32000}
 
 
 def need_chromium() -> Path:
@@ -68,6 +96,18 @@ def chromium(hosts: Mapping[str, int]) -> Iterator[Browser]:
             browser.close()
 
 
+class NoAnswerError(Exception):
+    """A wallet never answers, as an old function of a new wallet may not."""
+
+
+class Signer(Protocol):
+    """Whoever holds an STX key: ``tests.live.wallet.Person``."""
+
+    @property
+    def stx_address(self) -> str: ...
+    def sign_message(self, message: str, *, domain: str | None = None) -> dict[str, Any]: ...
+
+
 Answering = Callable[[str, str], str | None]
 """From an authRequest and the origin of the page that asks to an authResponse; None is a no."""
 
@@ -76,19 +116,86 @@ def saying_no(token: str, origin: str) -> None:
     """Be a wallet whose person clicks on Cancel."""
 
 
-def put_wallet_into(context: BrowserContext, answer: Answering, *, brand: str = "Leather") -> None:
+def saying_nothing(token: str, origin: str) -> None:
+    """Be a wallet that never answers."""
+    raise NoAnswerError
+
+
+Willing = Callable[[], bool]
+"""Whether the person signs the message that the wallet shows; may raise NoAnswerError."""
+
+
+def always() -> bool:
+    """Be somebody who signs everything."""
+    return True
+
+
+def never() -> bool:
+    """Be somebody who says no."""
+    return False
+
+
+def silently() -> bool:
+    """Be a wallet that never answers."""
+    raise NoAnswerError
+
+
+def put_wallet_into(
+    context: BrowserContext,
+    answer: Answering | None,
+    *,
+    brand: str = "Leather",
+    signer: Signer | None = None,
+    willing: Willing = always,
+) -> None:
     """Put a wallet's provider into every page that *context* will open.
 
     Args:
-        brand: ``Leather`` or ``Xverse``: the place in ``window`` where that wallet is found.
+        answer: Answers ``authenticationRequest``; None: a wallet without that function (today's).
+        brand: ``Leather`` or ``Xverse``: the places in ``window`` where that wallet is found, and
+            the shapes in which it answers.
+        signer: Signs messages; None: a wallet without ``request`` (yesterday's).
+        willing: Whether the person lets it.
     """
 
-    def answer_wallet(asked: dict[str, str]) -> dict[str, Any]:
+    def ask_wallet(asked: dict[str, Any]) -> dict[str, Any]:
         try:
-            response = answer(asked["token"], asked["origin"])
+            if asked["kind"] == "identity":
+                assert answer
+                said: object = answer(asked["token"], asked["origin"])
+            else:
+                assert signer
+                said = _rpc(brand, signer, willing, asked["method"], asked["params"])
+        except NoAnswerError:
+            return {"silent": True}
         except WalletError as error:
             return {"error": str(error)}
-        return {"cancel": True} if response is None else {"authResponse": response}
+        except LookupError:
+            return {"unknown": True}
+        return {"cancel": True} if said is None else {"answer": said}
 
-    context.expose_function("__answer_wallet", answer_wallet)
-    context.add_init_script(_PROVIDER % _PLACES[brand])
+    context.expose_function("__ask_wallet", ask_wallet)
+    has = {"identity": answer is not None, "messages": signer is not None}
+    script = _PROVIDER % {"has": json.dumps(has), "no": _NO[brand], "place": _PLACES[brand]}
+    context.add_init_script(script)
+
+
+def _rpc(
+    brand: str, signer: Signer, willing: Willing, method: str, params: Mapping[str, Any]
+) -> object:
+    """Return the result of a method; None is a no, LookupError says that there is no such one."""
+    if method in ("stx_signMessage", "stx_signStructuredMessage"):
+        if not willing():
+            return None
+        signed = signer.sign_message(params["message"], domain=params.get("domain"))
+        # Xverse wants to be told the key of a text, and refuses one that it does not hold.
+        is_told = params.get("publicKey") == signed["publicKey"]
+        if brand == "Xverse" and method == "stx_signMessage" and not is_told:
+            raise WalletError("publicKey is missing, or not of this account")
+        return {name: signed[name] for name in ("signature", "publicKey")}
+    if method == ("wallet_connect" if brand == "Xverse" else "getAddresses"):
+        bitcoin = {"address": "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu", "purpose": "payment"}
+        public_key = signer.sign_message("Which key is it?")["publicKey"]
+        stacks = {"address": signer.stx_address, "publicKey": public_key, "purpose": "stacks"}
+        return {"addresses": [bitcoin, stacks]}
+    raise LookupError(method)

@@ -80,8 +80,8 @@ def a_visitor(
 ) -> Iterator[Callable[..., Visitor]]:
     """Put somebody in front of a fresh browser profile.
 
-    Call it with the wallet that lives in the pages of that browser, if any; options of the profile
-    follow by name. What the bridge's own policy blocked fails the test at its end.
+    Call it with the wallet that lives in the pages of that browser, if any, and as in
+    `put_wallet_into`; options of the profile follow by name. What the bridge's own policy blocked fails the test at its end.
     """
     visitors: list[Visitor] = []
 
