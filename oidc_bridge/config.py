@@ -63,6 +63,14 @@ def _check_web_address(value: str) -> str:
     return value
 
 
+def _check_line(value: str) -> str:
+    # It stands in the text that wallets sign, where a second line would be another statement.
+    if not value.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_check_line)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 Issuer = Annotated[Origin, AfterValidator(_check_issuer)]
 WebAddress = Annotated[str, AfterValidator(_check_web_address)]
@@ -83,8 +91,46 @@ class NameLookup(_Part):
     """A name service to ask who owns a name, and for names of which form."""
 
     url: WebAddress
-    system: Literal["v1"] = "v1"
-    labels: frozenset[Literal[2, 3]] = Field(default=frozenset({3}), min_length=1)
+    labels: frozenset[Literal[2, 3]] = Field(default=frozenset({2}), min_length=1)
+    # Names of two labels are traded on BNS v2, and v1 still shows who owned them before; so
+    # whoever wants another system for them, or one for both, must say so.
+    system: Literal["v2", "v1", "legacy"] = Field(
+        default_factory=lambda read: "v1" if read.get("labels") == {3} else "v2"
+    )
+
+    @model_validator(mode="after")
+    def _check_system(self) -> Self:
+        if self.system == "v2" and 3 in self.labels:
+            raise ValueError("system v2 has names of 2 labels only; v1 and legacy have those of 3")
+        return self
+
+
+class Names(_Part):
+    """Who is asked for names, for how many seconds, and how long an answer is remembered."""
+
+    cache: int = Field(default=300, ge=0, le=86_400)
+    budget: float = Field(default=3.0, gt=0, le=30)
+    services: tuple[NameLookup, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        # Two opinions on one name would be an invitation to pick the one that suits.
+        trusted: dict[int, str] = {}
+        for service in self.services:
+            for labels in sorted(service.labels):
+                if labels in trusted:
+                    raise ValueError(
+                        f"{trusted[labels]} and {service.url} both have names of {labels} labels"
+                    )
+                trusted[labels] = service.url
+        return self
+
+
+class SignInPolicy(_Part):
+    """Which proofs open an account (`oidc_bridge.sitting`), and whose chain messages name."""
+
+    accept: Literal["either", "authresponse", "message", "both"] = "either"
+    network: Literal["mainnet", "testnet"] = "mainnet"
 
 
 class Server(_Part):
@@ -121,7 +167,7 @@ class Settings(BaseSettings):
     )
 
     issuer: Issuer
-    name: str = Field(default="Sign in", min_length=1, max_length=60)
+    name: Line = Field(default="Sign in", min_length=1, max_length=60)
     help_url: WebAddress | None = None
     database: str = "sqlite:///bridge.db"
     key_file: Path = Path("bridge.key")
@@ -129,7 +175,8 @@ class Settings(BaseSettings):
     # Origins that outgoing requests may reach although they are internal or plain http.
     allow_private: frozenset[Origin] = frozenset()
     wallets: tuple[WebWallet, ...] = ()
-    names: tuple[NameLookup, ...] = ()
+    names: Names = Names()
+    sign_in: SignInPolicy = SignInPolicy()
     server: Server = Server()
     lifetimes: Lifetimes = Lifetimes()
 

@@ -126,6 +126,22 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "What you said yes to is not what this app asks for now. Nothing was shared.",
         _AGAIN,
     ),
+    "handover_over": Explanation(
+        "This link is used up",
+        "A link to sign in on another device works once, in one browser, for some minutes.",
+        "Go back to the device where you began, and let it show a new link.",
+    ),
+    "accounts_clash": Explanation(
+        "These two accounts cannot be joined",
+        "Both are known at the same server, and two Matrix IDs cannot become one. Nothing was"
+        " changed.",
+        "Go on using them side by side.",
+    ),
+    "last_wallet": Explanation(
+        "This is your only wallet here",
+        "Without it nobody could sign in to your account any more. Nothing was changed.",
+        "Add another wallet first.",
+    ),
     "not_found": Explanation(
         "There is nothing here",
         "The address does not lead to a page of this server.",
@@ -158,8 +174,9 @@ _EXPLANATIONS: dict[str, Explanation] = {
     ),
     # a wallet's answer
     "replay": Explanation(
-        "This answer was used before",
-        "Each answer of a wallet signs in once, and this one already did.",
+        "This question is closed",
+        "Each question to your wallet is answered once. This one was answered already, or a newer"
+        " one has taken its place.",
         _RETRY,
     ),
     "challenge_unknown": Explanation(
@@ -172,6 +189,32 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "This question to your wallet is closed",
         "It was answered already, or it waited for too long. Your sign-in is still open.",
         "Try again: a fresh question is put to your wallet.",
+    ),
+    "method_refused": Explanation(
+        "This server wants another kind of proof",
+        "Your wallet's answer is good, but the people who run this server ask for another kind.",
+        "Go back and use a wallet that the sign-in page offers.",
+    ),
+    "wrong_account": Explanation(
+        "Your wallet answered with another account",
+        "We asked one account of your wallet, and another one answered. Nothing was changed.",
+        "Choose the account that the page names in your wallet, then try again.",
+    ),
+    "bond_missing": Explanation(
+        "This answer alone is not enough",
+        "It does not say for which site it was made, and names no account that could confirm it.",
+        "Use a wallet that can sign a message, for example a current Leather or Xverse.",
+    ),
+    "signature_form": Explanation(
+        "We could not read the signature",
+        "It is not in the form that wallets of today write.",
+        _RETRY,
+    ),
+    "signature": Explanation(
+        "The signature does not fit",
+        "It is not a signature of this text by this key. If you copied it, copy all of it, and"
+        " sign the text exactly as it stands.",
+        _RETRY,
     ),
     "malformed": Explanation(
         "We could not read the wallet's answer",
@@ -199,7 +242,7 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "It holds the right identity, but another key for this site than the first time. That"
         " happens with another wallet program, and also when a foreign site relays an answer.",
         "Sign in with the wallet that you used here before. If you have changed it, ask the people"
-        " who run this server to accept the new one.",
+        " who run this server to accept the new one, or sign a message if you have added a key.",
     ),
 }
 

@@ -19,18 +19,26 @@ from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.names import NameService
+from oidc_bridge.proofs.stacks import Stacks
+from oidc_bridge.sitting import methods_of
 from oidc_bridge.storage import db
 from oidc_bridge.web import (
     Bridge,
     account,
+    answers,
     authorize,
     consent,
     documents,
+    elsewhere,
+    handover,
     install,
+    joining,
+    naming,
     public,
     signin,
     system_clock,
     token,
+    wallets,
 )
 from oidc_bridge.web.snapshot import Snapshots
 
@@ -61,9 +69,15 @@ def create_app(
         except BridgeError:
             db.engine.dispose()
             raise
-    proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
-    install(app, Bridge(settings, seal, proofs, snapshots, clock))
-    for part in (public, documents, authorize, token, signin, consent, account):
+    proofs = {proof.method: proof for proof in make_proofs(settings, fetch)}
+    services = name_services(settings)
+    reach = fetch or make_fetch(settings)
+    install(app, Bridge(settings, seal, proofs, services, reach, snapshots, clock))
+    for part in (
+        *(public, documents, authorize, token),
+        *(signin, answers, elsewhere, handover, joining, naming, consent),
+        *(account, wallets),
+    ):
         app.register_blueprint(part.views)
     return app
 
@@ -147,21 +161,28 @@ def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
     """Return the enabled proofs. A fifth wallet is one file and one line here.
 
     Args:
-        fetch: What reaches outside; the guarded ones if not given.
+        fetch: What reaches outside; the guarded one if not given.
     """
     # No exemption holds for addresses of strangers, and half of our threads stay free of them.
     strangers = GuardedFetch(budget=2.0, at_once=max(1, settings.server.threads // 2))
     issuer = settings.issuer
-    services = tuple(NameService(known.url, known.labels) for known in settings.names)
-    return [
+    proofs: list[Proof] = [
+        Stacks(origin=issuer, network=settings.sign_in.network),
         Blockstack(
             origin=issuer,
             answer_uri=f"{issuer}/sign-in/answer",
             manifest_uri=f"{issuer}/manifest.json",
             app_name=settings.name,
             app_icon=f"{issuer}/static/icon.png",
-            names=services,
-            fetch=fetch or make_fetch(settings),
             strangers=fetch or strangers,
-        )
+        ),
     ]
+    enabled = methods_of(settings.sign_in.accept)
+    return [proof for proof in proofs if proof.method in enabled]
+
+
+def name_services(settings: Settings) -> tuple[NameService, ...]:
+    """Return the name services that the operator trusts, each with its kinds of names."""
+    return tuple(
+        NameService(known.url, known.labels, known.system) for known in settings.names.services
+    )

@@ -17,6 +17,11 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class ChooseName:
+    """The person owns several names and must say which is theirs, before a Matrix ID is made."""
+
+
+@dataclass(frozen=True, slots=True)
 class AskConsent:
     """The person must say yes or no; ``reasons`` tell what is new since the last yes."""
 
@@ -37,7 +42,7 @@ class Issue:
     scopes: tuple[str, ...]
 
 
-Step = SignIn | AskConsent | Refuse | Issue
+Step = SignIn | ChooseName | AskConsent | Refuse | Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ class Situation:
         is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
         is_known: the person has said yes to an app of this client, and that yes still stands.
         ask_anyway, silent: see `AuthorizationRequest`.
+        must_choose_name: the person owns several names, and no client's persona settles which.
         is_expected: whoever is signed in is whom the client's hint names, if it gave one.
     """
 
@@ -64,6 +70,7 @@ class Situation:
     is_known: bool
     ask_anyway: bool
     silent: bool
+    must_choose_name: bool = False
     is_expected: bool = True
 
 
@@ -81,6 +88,10 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
         return SignIn()
     if now_is.silent and not now_is.is_expected:
         return Refuse(SentError("login_required", "Somebody else is signed in."))
+    if now_is.must_choose_name:
+        if now_is.silent:
+            return Refuse(SentError("interaction_required", "The person must choose a name."))
+        return ChooseName()
     if now_is.is_reauthentication and now_is.is_known and not now_is.ask_anyway:
         return Issue(("openid",))
     reasons = reasons_to_ask(now_is.question, now_is.consent, now=now)

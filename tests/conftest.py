@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import prepare
-from oidc_bridge.config import Lifetimes, NameLookup, Settings, WebWallet
+from oidc_bridge.config import Lifetimes, NameLookup, Names, Settings, WebWallet
 from oidc_bridge.factory import create_app
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.apps import add_client, add_secret
@@ -55,7 +55,11 @@ def make_settings(folder: Path, database: str) -> Settings:
         database=database,
         key_file=key_file,
         wallets=(WebWallet(name="Old Browser", url="https://wallet.example/auth"),),
-        names=(NameLookup(url="https://names.example", labels=frozenset({2, 3})),),
+        names=Names(
+            services=(
+                NameLookup(url="https://names.example", labels=frozenset({2, 3}), system="v1"),
+            )
+        ),
         lifetimes=Lifetimes(),
     )
 

@@ -92,6 +92,37 @@ def _attribute(tag: str, name: str) -> str:
     return html.unescape(found[1]) if found else ""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a sign-in page puts to wallets; what is not asked for is empty."""
+
+    fields: dict[str, str]
+    auth_request: str
+    text: str
+    domain: str
+    message: str
+    address: str
+
+
+def read_question(page: str) -> Question:
+    """Return what a sign-in page puts to wallets."""
+    found = re.search(r"<[a-z]+[^>]* id=\"wallets-here\"[^>]*>", page)
+    assert found, "no question on the page"
+    asked = {
+        name: _attribute(found[0], f"data-{name}")
+        for name in ("auth-request", "text", "domain", "message", "address")
+    }
+    csrf = fields_of(page, "/sign-in/answer")["csrf"]
+    return Question(
+        {"csrf": csrf, "challenge": _attribute(found[0], "data-challenge")},
+        asked["auth-request"],
+        asked["text"],
+        asked["domain"],
+        asked["message"],
+        asked["address"],
+    )
+
+
 @dataclass
 class Person:
     """Somebody with one browser and one wallet."""
@@ -117,18 +148,34 @@ class Person:
         """Follow a client's link to the bridge."""
         return self.get("/authorize?" + urlencode(authorize_query(client, **changes)))
 
+    def read_question(self, sign_in_url: str) -> Question:
+        """Return what a sign-in page puts to wallets."""
+        return read_question(self.get(sign_in_url).text)
+
     def read_challenge(self, sign_in_url: str) -> tuple[dict[str, str], str]:
-        """Return the answer form's hidden fields and the authRequest on a sign-in page."""
-        page = self.get(sign_in_url).text
-        found = re.search(r'data-auth-request="([^"]+)"', page)
-        assert found, "no authRequest on the page"
-        return fields_of(page, "/sign-in/answer"), html.unescape(found[1])
+        """Return the fields of an answer with an ``authResponse``, and the authRequest."""
+        question = self.read_question(sign_in_url)
+        assert question.auth_request, "no authRequest on the page"
+        return {**question.fields, "method": "blockstack"}, question.auth_request
 
     def prove(self, sign_in_url: str, **lies: object) -> TestResponse:
-        """Answer the sign-in page with the wallet."""
+        """Answer the sign-in page with an ``authResponse``."""
         fields, auth_request = self.read_challenge(sign_in_url)
         answer = self.wallet.answer(auth_request, now=self.clock(), **lies)
         return self.post("/sign-in/answer", {**fields, "authResponse": answer})
+
+    def sign(self, sign_in_url: str, *, wallet: FakeWallet | None = None) -> TestResponse:
+        """Answer the sign-in page with a signed message."""
+        question = self.read_question(sign_in_url)
+        assert question.text, "no text to sign on the page"
+        return self.answer_message(question, (wallet or self.wallet).sign_message(question.text))
+
+    def answer_message(
+        self, question: Question, signed: dict[str, str], **changes: str
+    ) -> TestResponse:
+        """Post a signed message."""
+        form = {**question.fields, "method": "stacks", "encoding": "text", **signed, **changes}
+        return self.post("/sign-in/answer", form)
 
     def decide(
         self,
@@ -177,6 +224,10 @@ class Person:
     def press(self, action: str, **fields: str) -> TestResponse:
         """Press the account page's button that posts to *action*."""
         return self.post(action, {**fields_of(self.account_page(), action), **fields})
+
+    def press_on(self, page_url: str, action: str, **fields: str) -> TestResponse:
+        """Press the button of a page that posts to *action*."""
+        return self.post(action, {**fields_of(self.get(page_url).text, action), **fields})
 
     def sign_out(self) -> TestResponse:
         return self.press("/account/sign-out")

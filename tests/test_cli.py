@@ -24,6 +24,7 @@ from oidc_bridge.errors import FetchError
 from oidc_bridge.factory import bare_app
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.proofs.addresses import Address
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage.apps import get_client
 from tests.fakes import FakeFetch
@@ -928,25 +929,51 @@ def test_the_doctor_finds_an_issuer_that_answers(operator, network, answer, code
     assert f"FAIL  issuer: {code}: " in result.stdout
 
 
-def test_the_doctor_asks_every_name_service(operator, network):
+def add_name_services(operator) -> None:
     config = operator.folder / "config.toml"
-    config.write_text(config.read_text() + '[[names]]\nurl = "https://names.example/"\n')
+    config.write_text(
+        config.read_text()
+        + '[[names.services]]\nurl = "https://two.example/"\n'
+        + '[[names.services]]\nurl = "https://three.example"\nlabels = [3]\n'
+    )
+
+
+NOBODY = Address(bytes(20)).c32
+TWO = f"https://two.example/names/address/{NOBODY}/valid"
+THREE = f"https://three.example/v1/addresses/stacks/{NOBODY}"
+
+
+def test_the_doctor_asks_every_name_service_in_its_own_system(operator, network):
+    add_name_services(operator)
+    network.answers[TWO] = (200, {"total": 0, "names": []})
+    network.answers[THREE] = (200, {"names": []})
 
     said = operator.does("doctor")
 
-    assert "ok    name services: 1 reachable" in said
-    assert network.calls[-1] == "https://names.example/v1/names/"
+    assert (
+        "ok    name services: https://two.example/ speaks v2, https://three.example speaks v1"
+        in said
+    )
 
 
-def test_the_doctor_finds_a_name_service_that_is_away(operator, network):
-    config = operator.folder / "config.toml"
-    config.write_text(config.read_text() + '[[names]]\nurl = "https://names.example"\n')
-    network.answers["https://names.example/v1/names/"] = FetchError("fetch_failed", "no answer")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, "<html>Welcome to nginx!</html>"),
+        (200, {"names": []}),
+        (404, {"error": "not found"}),
+        FetchError("fetch_failed", "no answer"),
+    ],
+    ids=["a page", "another system", "404", "nothing"],
+)
+def test_the_doctor_finds_a_name_service_that_cannot_be_used(operator, network, answer):
+    add_name_services(operator)
+    network.answers[TWO] = answer
 
     result = operator.run("doctor")
 
     assert result.exit_code == 1
-    assert "FAIL  name services: names_unreachable: https://names.example" in result.stdout
+    assert "FAIL  name services: names_unusable: https://two.example/" in result.stdout
 
 
 # --- migrate, prune, deliver ---
@@ -984,6 +1011,7 @@ def test_prune_tells_what_it_deleted(operator):
     assert operator.does("prune").splitlines() == [
         "       0 authorization requests",
         "       0 challenges",
+        "       0 handovers",
         "       0 access tokens",
         "       0 refresh tokens",
         "       0 codes that nobody redeemed",

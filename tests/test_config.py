@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from oidc_bridge.config import Lifetimes, NameLookup, Server, Settings, WebWallet, data_dir, load
+from oidc_bridge.config import (
+    Lifetimes,
+    NameLookup,
+    Names,
+    Server,
+    Settings,
+    WebWallet,
+    data_dir,
+    load,
+)
 from oidc_bridge.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -56,7 +65,7 @@ def test_an_issuer_is_all_that_a_config_needs(read):
     assert settings.issuer == "https://id.example.org"
     assert settings.name == "Sign in"
     assert settings.wallets == ()
-    assert settings.names == ()
+    assert settings.names == Names()
     assert settings.allow_private == frozenset()
     assert settings.server == Server()
     assert settings.lifetimes == Lifetimes()
@@ -127,8 +136,10 @@ GOOD_VALUES = [
     ("rsa_bits", "2048"),
     ("rsa_bits", "3072"),
     ("allow_private", '["http://127.0.0.1:3999", "https://names.internal"]'),
-    ("names", '[{url = "https://n.example", labels = [2]}]'),
-    ("names", '[{url = "https://n.example", labels = [2, 3], system = "v1"}]'),
+    ("names", "{cache = 0, budget = 0.5}"),
+    ("names", "{cache = 86400, budget = 30}"),
+    ("names", '{services = [{url = "https://n.example", labels = [2, 3], system = "v1"}]}'),
+    ("names", '{services = [{url = "https://n.example", labels = [3], system = "legacy"}]}'),
     ("wallets", f'[{{name = "{"w" * 40}", url = "https://w.example/auth?a=b"}}]'),
 ]
 
@@ -164,13 +175,42 @@ BAD_VALUES = [
     ("wallets", '[{name = "W"}]', "wallets.0.url"),
     ("wallets", '[{url = "https://w.example"}]', "wallets.0.name"),
     ("wallets", '[{name = "W", url = "https://w.example", icon = "x"}]', "wallets.0.icon"),
-    ("names", '[{url = "ftp://n.example"}]', "names.0.url"),
-    ("names", '[{url = "https://n.example", labels = []}]', "names.0.labels"),
-    ("names", '[{url = "https://n.example", labels = [1]}]', "names.0.labels"),
-    ("names", '[{url = "https://n.example", labels = [2, 4]}]', "names.0.labels"),
-    ("names", '[{url = "https://n.example", system = "v2"}]', "names.0.system"),
-    ("names", "[{labels = [2]}]", "names.0.url"),
-    ("names", '[{url = "https://n.example", lables = [2]}]', "names.0.lables"),
+    ("names", "{cache = -1}", "names.cache"),
+    ("names", "{cache = 86401}", "names.cache"),
+    ("names", "{budget = 0}", "names.budget"),
+    ("names", "{budget = 31}", "names.budget"),
+    ("names", "{budget = nan}", "names.budget"),
+    ("names", "{cahce = 1}", "names.cahce"),
+    ("names", '[{url = "https://n.example"}]', "names"),
+    ("names", '{services = [{url = "ftp://n.example"}]}', "names.services.0.url"),
+    ("names", '{services = [{url = "https://n.example", labels = []}]}', "names.services.0.labels"),
+    (
+        "names",
+        '{services = [{url = "https://n.example", labels = [1]}]}',
+        "names.services.0.labels",
+    ),
+    (
+        "names",
+        '{services = [{url = "https://n.example", labels = [2, 4]}]}',
+        "names.services.0.labels",
+    ),
+    (
+        "names",
+        '{services = [{url = "https://n.example", system = "v3"}]}',
+        "names.services.0.system",
+    ),
+    ("names", '{services = [{url = "https://n.example", labels = [2, 3]}]}', "names.services.0"),
+    (
+        "names",
+        '{services = [{url = "https://n.example", labels = [3], system = "v2"}]}',
+        "names.services.0",
+    ),
+    ("names", "{services = [{labels = [2]}]}", "names.services.0.url"),
+    (
+        "names",
+        '{services = [{url = "https://n.example", lables = [2]}]}',
+        "names.services.0.lables",
+    ),
 ]
 
 
@@ -511,7 +551,7 @@ def test_the_example_loads_as_it_stands(tmp_path):
 
     assert settings.server == Server()
     assert settings.lifetimes == Lifetimes()
-    assert settings.wallets == settings.names == ()
+    assert settings.wallets == settings.names.services == ()
 
 
 def test_the_example_names_every_setting_and_no_other():
@@ -521,7 +561,8 @@ def test_the_example_names_every_setting_and_no_other():
     assert set(example["server"]) == names_of(Server)
     assert set(example["lifetimes"]) == names_of(Lifetimes)
     assert set(example["wallets"][0]) == names_of(WebWallet)
-    assert set(example["names"][0]) == names_of(NameLookup)
+    assert set(example["names"]) == names_of(Names)
+    assert set(example["names"]["services"][0]) == names_of(NameLookup)
 
 
 def test_the_example_shows_the_defaults(read, tmp_path):
@@ -532,7 +573,35 @@ def test_the_example_shows_the_defaults(read, tmp_path):
     shown = load(path)
 
     assert shown.model_dump(exclude=_EXAMPLES) == default.model_dump(exclude=_EXAMPLES)
-    assert shown.names == (NameLookup(url=shown.names[0].url),)
+    (service,) = shown.names.services
+    assert shown.names == Names(services=(NameLookup(url=service.url),))
+
+
+@pytest.mark.parametrize(("labels", "system"), [("[2]", "v2"), ("[3]", "v1")])
+def test_the_system_of_a_name_service_follows_from_its_labels(read, labels, system):
+    settings = read(f'[[names.services]]\nurl = "https://n.example"\nlabels = {labels}')
+
+    assert settings.names.services[0].system == system
+
+
+def test_two_name_services_with_the_same_labels_are_refused_by_name(read):
+    with pytest.raises(ConfigError) as refusal:
+        read(
+            '[[names.services]]\nurl = "https://one.example"\n'
+            '[[names.services]]\nurl = "https://two.example"\nsystem = "v1"'
+        )
+
+    assert refusal.value.code == "config_invalid"
+    assert "https://one.example and https://two.example both have names of 2 labels" in str(
+        refusal.value
+    )
+
+
+def test_the_environment_overrides_the_names_too(read, monkeypatch):
+    monkeypatch.setenv("OIDC_BRIDGE_NAMES__BUDGET", "1.5")
+    monkeypatch.setenv("OIDC_BRIDGE_NAMES__SERVICES", '[{"url": "https://n.example"}]')
+
+    assert read().names == Names(budget=1.5, services=(NameLookup(url="https://n.example"),))
 
 
 def test_every_setting_of_the_example_has_a_sentence_above_it():

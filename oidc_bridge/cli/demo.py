@@ -27,9 +27,13 @@ allow_private = ["{places.wallet}", "{places.app}", "{places.homeserver}"]
 name = "Demo wallet"
 url = "{places.wallet}/auth"
 
-[[names]]
+[[names.services]]
 url = "{places.wallet}"
-labels = [2, 3]
+labels = [3]
+
+[[names.services]]
+url = "{places.wallet}"
+labels = [2]
 """
 
 

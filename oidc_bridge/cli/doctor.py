@@ -6,19 +6,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import click
+from coincurve import PublicKey
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
-from oidc_bridge.errors import BridgeError, FetchError
-from oidc_bridge.factory import make_fetch, make_proofs, open_database
+from oidc_bridge.errors import BridgeError, ProofError
+from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
 from oidc_bridge.identity import Challenge
 from oidc_bridge.oidc.client import check_redirect_uri
 from oidc_bridge.oidc.keys import active
 from oidc_bridge.oidc.metadata import discovery
-from oidc_bridge.proofs.jsontokens import parse
+from oidc_bridge.proofs.jsontokens import parse, sign, verify
+from oidc_bridge.proofs.names import check_service
 from oidc_bridge.storage import db, read
 from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import all_keys, youngest_key_at
@@ -95,11 +97,12 @@ def _clock(_settings: Settings) -> str:
 
 
 def _cryptography(settings: Settings) -> str:
-    """Make a question for a wallet and read it back."""
-    proof = make_proofs(settings)[0]
+    """Sign as a wallet does and read it back; make the questions that wallets are asked."""
+    secret = secrets.token_bytes(32)
+    verify(parse(sign({"iss": "doctor"}, secret)), PublicKey.from_secret(secret))
     now = datetime.now(UTC).replace(microsecond=0)
-    challenge = Challenge("doctor", secrets.token_bytes(32), "Is all well?", now, now)
-    parse(proof.invite(challenge).message)
+    for proof in make_proofs(settings):
+        proof.invite(Challenge("doctor", secret, f"Is all well at {settings.name}?", now, now))
     return "ES256K and RS256 work"
 
 
@@ -128,10 +131,13 @@ def _issuer(settings: Settings) -> str:
 
 
 def _names(settings: Settings) -> str:
+    """Ask each service for nobody's names, which shows whether it speaks its system."""
     fetch = make_fetch(settings)
-    for service in settings.names:
+    services = name_services(settings)
+    for service in services:
         try:
-            fetch(f"{service.url.rstrip('/')}/v1/names/", max_bytes=_MAX_DOCUMENT)
-        except FetchError as error:
-            raise BridgeError("names_unreachable", f"{service.url}: {error}") from error
-    return f"{len(settings.names)} reachable" if settings.names else "none configured"
+            check_service(service, fetch=fetch)
+        except ProofError as error:
+            raise BridgeError("names_unusable", error.detail) from error
+    spoken = (f"{service.url} speaks {service.system}" for service in services)
+    return ", ".join(spoken) or "none configured"

@@ -8,6 +8,7 @@ from oidc_bridge.demo.wallet import Wallet
 from oidc_bridge.proofs.addresses import Address
 
 _ANNS_NAME = "ann.demo.id"
+_CLEOS_NAMES = ("cleo.btc", "cleo.demo.id")
 _MOST = 12
 
 
@@ -44,13 +45,19 @@ class People:
     def __post_init__(self) -> None:
         ann = self._make("Ann Example", "Owns the name that she claims", username=_ANNS_NAME)
         ann = replace(ann, wallet=replace(ann.wallet, email="ann@example.org"))
+        cleo = self._make("Cleo", "Has a picture and two names", picture=self.picture)
         self.names[_ANNS_NAME] = ann.wallet.address
+        self.names |= dict.fromkeys(_CLEOS_NAMES, cleo.wallet.address)
         self._known += [
             ann,
             self._make("Bob", "Has no name, only an address"),
-            self._make("Cleo", "Has a picture", picture=self.picture),
+            cleo,
             self._make("Mallory", f"Claims {_ANNS_NAME}, but does not own it", username=_ANNS_NAME),
         ]
+
+    def names_of(self, address: str) -> tuple[str, ...]:
+        """Return the names whose owner is spelled *address*, sorted."""
+        return tuple(sorted(name for name, owner in self.names.items() if owner.c32 == address))
 
     def all(self) -> tuple[Person, ...]:
         """Return everybody, oldest first."""

@@ -1,6 +1,7 @@
 """The demo wallet on the web: asks its person whom to be, and sends them back with the answer.
 
-On the same port it plays the name service (``GET /v1/names/{name}`` of the Stacks API).
+On the same port it plays two name services: the Stacks API's, which knows names of three labels,
+and BNS v2's, which knows those of two.
 """
 
 from collections.abc import Callable
@@ -67,9 +68,35 @@ def _add_names(app: Flask, people: People) -> None:
     @app.get("/v1/names/<name>")
     def name_owner(name: str) -> Response:
         owner = people.names.get(name)
-        if owner is None:
+        if owner is None or not _is_subdomain(name):
             return make_response(jsonify(error="cannot find this name"), 404)
-        return jsonify(address=owner.c32, blockchain="stacks", status="name-register")
+        return jsonify(address=owner.c32, blockchain="stacks", status="registered_subdomain")
+
+    @app.get("/v1/addresses/stacks/<address>")
+    def subdomains_of(address: str) -> Response:
+        return jsonify(names=[name for name in people.names_of(address) if _is_subdomain(name)])
+
+    @app.get("/names/<name>")
+    def name_owner_v2(name: str) -> Response:
+        owner = people.names.get(name)
+        if owner is None or _is_subdomain(name):
+            return make_response(jsonify(error="Name not found"), 404)
+        data = {**_row_v2(name, owner.c32), "is_valid": True}
+        return jsonify(current_burn_block=900_000, status="active", data=data)
+
+    @app.get("/names/address/<address>/valid")
+    def names_of_v2(address: str) -> Response:
+        names = [name for name in people.names_of(address) if not _is_subdomain(name)]
+        rows = [_row_v2(name, address) for name in names]
+        return jsonify(total=len(rows), current_burn_block=900_000, limit=50, offset=0, names=rows)
+
+
+def _is_subdomain(name: str) -> bool:
+    return name.count(".") == 2
+
+
+def _row_v2(name: str, owner: str) -> dict[str, object]:
+    return {"full_name": name, "owner": owner, "renewal_height": "0", "revoked": False}
 
 
 def read_auth_request(text: str, *, bridge: str) -> AuthRequest:

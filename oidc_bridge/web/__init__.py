@@ -16,6 +16,8 @@ from oidc_bridge.errors import BridgeError, ConfigError, PageError, ProofError, 
 from oidc_bridge.identity import Proof
 from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
+from oidc_bridge.ports import Fetch
+from oidc_bridge.proofs.names import NameService
 from oidc_bridge.seal import Seal
 from oidc_bridge.web.snapshot import Snapshots
 from oidc_bridge.web.templates import dress
@@ -39,6 +41,8 @@ class Bridge:
     settings: Settings
     seal: Seal
     proofs: Mapping[str, Proof]
+    name_services: tuple[NameService, ...]
+    fetch: Fetch
     snapshots: Snapshots
     clock: Callable[[], datetime]
 

@@ -1,29 +1,25 @@
 """The account page: my apps, where I'm signed in, take it back."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
-from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import hold_account
-from oidc_bridge.storage.authorizations import revoke, revoke_of_account, revoke_of_sessions
+from oidc_bridge.storage.authorizations import revoke, revoke_of_account
 from oidc_bridge.storage.consents import (
     AppConsent,
-    apps_of_sessions,
     find_app_consent,
     remove_consent,
 )
-from oidc_bridge.storage.ledger import record, tell_of_account, tell_of_app, tell_of_sessions
+from oidc_bridge.storage.ledger import record, tell_of_account, tell_of_app
 from oidc_bridge.storage.requests import keep_request
-from oidc_bridge.storage.sessions import Session, end_sessions, sessions_of
+from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import person_card
+from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.overview import apps_of, browsers_of
 from oidc_bridge.web.session import (
     check_form,
@@ -33,24 +29,19 @@ from oidc_bridge.web.session import (
     keep_browser,
     new_browser,
 )
-from oidc_bridge.web.signin import make_challenge
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Outcome:
-    """What becomes of an app: ``pending`` (it is being told) or ``none`` (it cannot be)."""
-
-    title: str
-    state: str
-
+from oidc_bridge.web.sign_out import Outcome, end
+from oidc_bridge.web.sittings import make_challenge
+from oidc_bridge.web.wallets import WalletItem, wallet_items
 
 views = Blueprint("account", __name__, url_prefix="/account")
 
 _FLASHES = {
     "removed": "Access removed. Where the app can be told, it is signed out.",
     "signed-out": "Signed out there.",
+    "confirmed": "Thank you, it is you. Now do it again; for five minutes we will not ask.",
+    "wallet-added": "Wallet added. Either of them signs you in from now on.",
+    "wallet-removed": "Wallet removed.",
+    "name-chosen": "That is your name here now. Your Matrix IDs stay what they are.",
 }
 
 
@@ -71,6 +62,7 @@ def overview() -> Response:
             )
         apps = apps_of(connection, session)
         sessions = browsers_of(connection, session, now)
+        wallets = wallet_items(connection, session)
     return keep_browser(
         page(
             "account/overview.html",
@@ -78,6 +70,10 @@ def overview() -> Response:
             person=person_card(session),
             apps=apps,
             sessions=sessions,
+            wallets=wallets,
+            name=session.name or "",
+            add_url=url_for("wallets.add"),
+            rename_url=url_for("wallets.rename") if _can_choose(wallets) else "",
             flash=_FLASHES.get(request.args.get("done", "")),
             sign_out_url=url_for("account.sign_out"),
             everywhere_url=url_for("account.sign_out_everywhere"),
@@ -104,7 +100,7 @@ def begin() -> Response:
 def sign_out() -> Response:
     """Sign this browser out, and every app that knows its session."""
     check_form()
-    told = _change(lambda connection, session, now: _end(connection, session, [session.id], now))
+    told = change(lambda connection, session, now: end(connection, session, [session.id], now=now))
     return drop_session(_signed_out("You are signed out", told))
 
 
@@ -114,10 +110,10 @@ def sign_out_session(session_id: str) -> Response:
     check_form()
 
     def end_one(connection: Connection, session: Session, now: datetime) -> bool:
-        _end(connection, session, [session_id], now)
+        end(connection, session, [session_id], now=now)
         return session.id == session_id
 
-    is_this = _change(end_one)
+    is_this = change(end_one)
     answer = see_other(url_for("account.overview", done="signed-out"))
     return drop_session(answer) if is_this else answer
 
@@ -127,7 +123,7 @@ def sign_out_everywhere() -> Response:
     """Ask, then end all of my sessions."""
     browser = check_form()
     if request.form.get("confirm") != "yes":
-        return _confirm(
+        return confirm(
             browser,
             title="Sign out everywhere?",
             effect=[
@@ -140,12 +136,12 @@ def sign_out_everywhere() -> Response:
 
     def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[Outcome]:
         ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
-        told = _end(connection, session, ids, now)
+        told = end(connection, session, ids, now=now)
         tell_of_account(connection, session.account_id, now=now)
         revoke_of_account(connection, session.account_id, now=now)
         return told
 
-    return drop_session(_signed_out("You are signed out everywhere", _change(end_all)))
+    return drop_session(_signed_out("You are signed out everywhere", change(end_all)))
 
 
 @views.post("/apps/<id:consent_id>/remove")
@@ -155,9 +151,9 @@ def remove_app(consent_id: str) -> Response:
     if request.form.get("confirm") != "yes":
         now = bridge().clock()
         with read() as connection:
-            session = _signed_in(connection, now)
+            session = get_session(connection, now)
             title = _my_app(connection, session, consent_id).app_title
-        return _confirm(
+        return confirm(
             browser,
             title=f"Remove access of {title}?",
             effect=[
@@ -183,27 +179,8 @@ def remove_app(consent_id: str) -> Response:
             app=mine.app,
         )
 
-    _change(remove)
+    change(remove)
     return see_other(url_for("account.overview", done="removed"))
-
-
-def _change(work: Callable[[Connection, Session, datetime], T]) -> T:
-    """Run a signed-in person's change in one transaction."""
-    now = bridge().clock()
-
-    def change(connection: Connection) -> T:
-        session = _signed_in(connection, now)
-        hold_account(connection, session.account_id)
-        return work(connection, session, now)
-
-    return write(change)
-
-
-def _signed_in(connection: Connection, now: datetime) -> Session:
-    session = current_session(connection, now=now)
-    if session is None:
-        raise PageError("signed_out", status=401)
-    return session
 
 
 def _my_app(connection: Connection, session: Session, consent_id: str) -> AppConsent:
@@ -211,34 +188,6 @@ def _my_app(connection: Connection, session: Session, consent_id: str) -> AppCon
     if mine is None:
         raise PageError("not_found", "consent", status=404)
     return mine
-
-
-def _end(
-    connection: Connection, session: Session, ids: Sequence[str], now: datetime
-) -> Sequence[Outcome]:
-    """End those of *ids* that are this person's sessions; return what becomes of the apps."""
-    live = {known.id for known in sessions_of(connection, session.account_id, now=now)}
-    ids = [session_id for session_id in ids if session_id in live]
-    clients = bridge().snapshots.current().clients
-    outcomes = {
-        Outcome(title, "pending" if _can_be_told(clients.get(client_id)) else "none")
-        for _, client_id, title in apps_of_sessions(connection, ids)
-    }
-    tell_of_sessions(connection, session.account_id, ids, now=now)
-    revoke_of_sessions(connection, ids, now=now)
-    end_sessions(connection, session.account_id, ids, now=now)
-    record(
-        connection,
-        "signed out",
-        now=now,
-        account_id=session.account_id,
-        sessions=str(len(ids)),
-    )
-    return sorted(outcomes)
-
-
-def _can_be_told(client: Client | None) -> bool:
-    return client is not None and client.backchannel_logout_uri is not None
 
 
 def _signed_out(title: str, outcomes: Sequence[Outcome]) -> Response:
@@ -250,14 +199,7 @@ def _signed_out(title: str, outcomes: Sequence[Outcome]) -> Response:
     )
 
 
-def _confirm(browser: str, *, title: str, effect: Sequence[str], button: str) -> Response:
-    return page(
-        "account/confirm.html",
-        csrf=form_token(browser),
-        title=title,
-        effect=effect,
-        button=button,
-        action_url=request.path,
-        back_url=url_for("account.overview"),
-        fields={"confirm": "yes"},
-    )
+def _can_choose(wallets: Sequence[WalletItem]) -> bool:
+    """Whether there are several names, or one that its owner does not go by."""
+    names = [name for wallet in wallets for name in wallet.names]
+    return len(names) > 1 or any(not name.is_mine for name in names)

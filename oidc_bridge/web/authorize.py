@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from oidc_bridge.errors import SentError, ShownError
-from oidc_bridge.flow import Issue, Refuse, SignIn
+from oidc_bridge.flow import ChooseName, Issue, Refuse, SignIn
 from oidc_bridge.oidc.authorize import (
     AuthorizationRequest,
     check_request,
@@ -22,7 +22,7 @@ from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.web import bridge, pairs, see_other
 from oidc_bridge.web.session import current_session, keep_browser, new_browser
-from oidc_bridge.web.signin import make_challenge
+from oidc_bridge.web.sittings import make_challenge
 from oidc_bridge.web.steps import issue, send_error, stand
 
 log = logging.getLogger(__name__)
@@ -83,4 +83,6 @@ def _begin(
     if isinstance(standing.step, SignIn):
         make_challenge(connection, request_id, browser=browser, now=now)
         return url_for("signin.choose", request_id=request_id)
+    if isinstance(standing.step, ChooseName):
+        return url_for("naming.review", request_id=request_id)
     return url_for("consent.review", request_id=request_id)

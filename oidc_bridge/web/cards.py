@@ -10,7 +10,7 @@ from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.sessions import Session
 
-_METHODS = {"blockstack": "Blockstack wallet"}
+_METHODS = {"blockstack": "Your Blockstack identity", "stacks": "Your Stacks account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def card_of(app: App, client: Client) -> AppCard:
 
 def person_card(session: Session) -> PersonCard:
     """Return the card of the person whose session it is."""
-    label = session.name or f"{session.address[:6]}…{session.address[-4:]}"
+    label = session.name or short_address(session.address)
     return PersonCard(
         label=label,
         name=session.name or "",
@@ -59,6 +59,11 @@ def person_card(session: Session) -> PersonCard:
         initial=label[0].upper(),
         checked_on=session.name_checked_at,
     )
+
+
+def short_address(address: str) -> str:
+    """Return enough of an address to tell it from one's others."""
+    return f"{address[:6]}…{address[-4:]}"
 
 
 def matrix_id(localpart: str, client: Client) -> str:

@@ -11,28 +11,30 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.consent import decide_scopes
 from oidc_bridge.errors import PageError, SentError
-from oidc_bridge.flow import AskConsent, SignIn
-from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.flow import AskConsent, ChooseName, SignIn
 from oidc_bridge.oidc.scopes import SCOPES, Person
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.consents import remember_consent
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.requests import OpenRequest, ask_for_proof, close_request, get_request
+from oidc_bridge.storage.requests import (
+    OpenRequest,
+    ask_for_proof,
+    close_request,
+    get_request,
+    keep_proved,
+)
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import AppCard, card_of, matrix_id, person_card
+from oidc_bridge.web.notes import note_on
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
-from oidc_bridge.web.signin import make_challenge
+from oidc_bridge.web.sittings import ask_anew
 from oidc_bridge.web.steps import Standing, advance, issue, send_error, stand
 
 views = Blueprint("consent", __name__, url_prefix="/consent")
 
 _WILL_NOT = ("The keys of your wallet", "Your coins", "What you do in other apps")
-_NAME_DOUBTS = {"username_owner", "username_lookup"}
-_UNCONFIRMED = (
-    "Your wallet also names a name. We could not confirm that it is yours, so it is not used."
-)
 _NEWS = {
     "expired": "You said yes a while ago, and that yes has run out.",
     "text": "What this page says has changed since you last said yes.",
@@ -89,6 +91,8 @@ def review(request_id: str) -> Response:
         open_request, session, standing = _look(connection, request_id, browser, now)
     if session is None or isinstance(standing.step, SignIn):
         return see_other(url_for("signin.choose", request_id=request_id))
+    if isinstance(standing.step, ChooseName):
+        return see_other(url_for("naming.review", request_id=request_id))
     shown = _review(standing, session)
     let_form_lead_to(standing.authorization.target.redirect_uri, standing.app.key)
     return page(
@@ -128,7 +132,8 @@ def switch(request_id: str) -> Response:
     def ask_again(connection: Connection) -> None:
         open_request, _, _ = _look(connection, request_id, browser, now)
         ask_for_proof(connection, open_request, browser=browser, after=now)
-        make_challenge(connection, request_id, browser=browser, now=now)
+        keep_proved(connection, request_id, (), browser=browser)
+        ask_anew(connection, open_request, browser=browser, now=now)
 
     write(ask_again)
     return see_other(url_for("signin.choose", request_id=request_id))
@@ -159,7 +164,7 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     Their answer counts even if an earlier yes has come to cover the request meanwhile.
     """
     open_request, session, standing = _look(connection, request_id, browser, now, is_change=True)
-    if session is None or isinstance(standing.step, SignIn):
+    if session is None or isinstance(standing.step, SignIn | ChooseName):
         return advance(connection, open_request, session=session, browser=browser, now=now)
     shown = _review(standing, session).fingerprint(request_id)
     if not compare_digest(field("shown").encode(), shown.encode()):
@@ -256,7 +261,7 @@ def _review(standing: Standing, session: Session) -> Review:
             mxid=matrix_id(persona.localpart, client),
             localpart=persona.localpart,
             is_new=persona.id is None,
-            note=_note(session, persona.localpart, client.server_name),
+            note=note_on(persona, session, client.server_name),
         ),
         news=tuple(_NEWS[reason] for reason in reasons if reason in _NEWS),
     )
@@ -272,16 +277,3 @@ def _value(scope: str, person: Person, mxid: str) -> str:
     if scope == "email":
         return person.email or "Your wallet tells no e-mail address"
     return person.localpart if scope == "openid" else ""
-
-
-def _note(session: Session, localpart: str, server_name: str | None) -> str:
-    """Say why the Matrix ID is not the name that the person owns."""
-    best = candidates(session.address, session.name, server_name)[0]
-    if localpart == best:
-        return _UNCONFIRMED if _NAME_DOUBTS & set(session.unconfirmed) else ""
-    if best == session.name:
-        return (
-            f"It is not {session.name}, because your Matrix ID stays what it was at your first"
-            " sign-in here, or because that ID belongs to the name's former owner."
-        )
-    return "It stays what it was at your first sign-in here."

@@ -13,7 +13,16 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.apps.consent import Consent, Question
 from oidc_bridge.errors import SentError
-from oidc_bridge.flow import AskConsent, Issue, Refuse, SignIn, Situation, Step, next_step
+from oidc_bridge.flow import (
+    AskConsent,
+    ChooseName,
+    Issue,
+    Refuse,
+    SignIn,
+    Situation,
+    Step,
+    next_step,
+)
 from oidc_bridge.identity import Profile
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_url
@@ -27,6 +36,9 @@ from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
 from oidc_bridge.storage.requests import OpenRequest, close_request
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge
+
+# What the account page says of a request that led there.
+_DONE = {"confirm": "confirmed", "add": "wallet-added"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +106,17 @@ def stand(
             is_known=is_welcome,
             ask_anyway=authorization.ask_anyway,
             silent=authorization.silent,
+            must_choose_name=_must_choose_name(session, persona),
             is_expected=_is_expected(authorization, persona),
         ),
         now=now,
     )
     return Standing(authorization, app, session, persona, person, question, consent, step)
+
+
+def _must_choose_name(session: Session | None, persona: Persona | None) -> bool:
+    """Whoever a client knows keeps that localpart, so only somebody new to it must choose."""
+    return session is not None and session.must_choose_name and not (persona and persona.id)
 
 
 def _as_known(persona: Persona, profile: Profile) -> Person:
@@ -131,7 +149,7 @@ def advance(
     """Return where the browser goes next with a request that it has open."""
     if open_request.authorization is None:
         close_request(connection, open_request.id, browser=browser)
-        return url_for("account.overview")
+        return url_for("account.overview", done=_DONE.get(open_request.purpose))
     standing = stand(
         connection,
         open_request.authorization,
@@ -142,6 +160,8 @@ def advance(
     match standing.step:
         case SignIn():
             return url_for("signin.choose", request_id=open_request.id)
+        case ChooseName():
+            return url_for("naming.review", request_id=open_request.id)
         case AskConsent():
             return url_for("consent.review", request_id=open_request.id)
         case Refuse(error):
@@ -186,7 +206,6 @@ def issue(
             "id": new_id(),
             "client_id": client.id,
             "account_id": session.account_id,
-            "identity_id": session.identity_id,
             "session_id": session.id,
             "persona_id": persona.id,
             "app": standing.app.key,

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import NameLookup, Settings, WebWallet
+from oidc_bridge.config import NameLookup, Names, Settings, WebWallet
 from oidc_bridge.demo import world
 from oidc_bridge.demo.app import create_app as create_demo_app
 from oidc_bridge.demo.outside import Reply
@@ -48,7 +48,7 @@ class Net:
         )
         return Reply(answer.status_code, answer.data, answer.content_type)
 
-    def fetch(self, url: str, *, max_bytes: int) -> Fetched:
+    def fetch(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
         answer = self._client(url).get(url)
         assert len(answer.data) <= max_bytes
         return Fetched(answer.status_code, answer.data)
@@ -124,7 +124,12 @@ def demo_settings(settings: Settings) -> Settings:
             "issuer": PLACES.bridge,
             "name": "Demo bridge",
             "wallets": (WebWallet(name="Demo wallet", url=f"{PLACES.wallet}/auth"),),
-            "names": (NameLookup(url=PLACES.wallet, labels=frozenset({2, 3})),),
+            "names": Names(
+                services=(
+                    NameLookup(url=PLACES.wallet, labels=frozenset({3})),
+                    NameLookup(url=PLACES.wallet, labels=frozenset({2})),
+                )
+            ),
         }
     )
 

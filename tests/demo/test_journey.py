@@ -2,6 +2,7 @@
 
 import html
 import re
+from urllib.parse import urlsplit
 
 from oidc_bridge.demo.people import People
 from oidc_bridge.logout import Courier
@@ -48,11 +49,13 @@ def test_mallory_does_not_get_the_name_that_she_only_claims(
     assert "name" not in claims
 
 
-def test_cleo_shows_her_picture(at_wallet: Browser) -> None:
+def test_cleo_shows_her_picture_and_chooses_a_name(at_wallet: Browser) -> None:
     at_wallet.choose("cleo")
+    at_wallet.send(urlsplit(at_wallet.url).path, name="cleo.btc")
 
     claims = claims_on(at_wallet.decide("allow", "profile"))
 
+    assert claims["preferred_username"] == "cleo.btc"
     assert claims["picture"] == f"{PLACES.pictures}/picture.png"
     assert claims["refresh token"] == "no"
     assert "Refresh" not in at_wallet.text

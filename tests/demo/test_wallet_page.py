@@ -6,7 +6,9 @@ import pytest
 
 from oidc_bridge.demo.people import People
 from oidc_bridge.proofs.jsontokens import sign
-from tests.demo.conftest import PLACES, Browser
+from oidc_bridge.proofs.names import NameService, check_service, names_of
+from tests.demo.conftest import PLACES, Browser, Net
+from tests.fakes import NOW
 
 KEY = b"\x01" * 32
 PUBLIC_KEY = "031b84c5567b126440995d3ed5aaba0565d71e1834604819ff9c17f5e9d5dd078f"
@@ -106,6 +108,23 @@ def test_the_name_service_knows_owners(browser: Browser, people: People) -> None
 
     browser.open(f"{PLACES.wallet}/v1/names/nobody.demo.id")
     assert browser.page.status_code == 404
+
+
+def test_the_name_services_know_both_names_of_one_person(net: Net, people: People) -> None:
+    cleo = people.find("cleo").wallet.address
+    services = (
+        NameService(PLACES.wallet, frozenset({3})),
+        NameService(PLACES.wallet, frozenset({2}), system="v2"),
+    )
+
+    report = names_of(
+        cleo, claimed=(), known=("cleo.btc",), services=services, fetch=net.fetch, now=NOW
+    )
+
+    assert [name.text for name in report.confirmed] == ["cleo.btc", "cleo.demo.id"]
+    assert report.is_complete
+    for service in services:
+        check_service(service, fetch=net.fetch)
 
 
 def test_each_demo_has_keys_of_its_own() -> None:

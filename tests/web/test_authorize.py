@@ -11,7 +11,8 @@ from joserfc.jwk import RSAKey
 from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
-from oidc_bridge.storage.requests import ChallengeRow, RequestRow
+from oidc_bridge.storage.challenges import ChallengeRow
+from oidc_bridge.storage.requests import RequestRow
 from tests.conftest import Clock
 from tests.driver import CHAT, HOMESERVER, WIKI, Person, authorize_query, query_of
 

@@ -450,13 +450,12 @@ def test_a_proof_made_while_the_old_session_ends_opens_a_new_one(
     ask = type(fetch).__call__
 
     class Meanwhile(FakeFetch):
-        def __call__(self, url: str, *, max_bytes: int) -> Fetched:
+        def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
             other_tab.post("/account/sign-out", data={"csrf": csrf[1]}, base_url=ISSUER)
             return ask(fetch, url, max_bytes=max_bytes)
 
     parts = app.extensions["oidc_bridge"]
-    proofs = {"blockstack": replace(parts.proofs["blockstack"], fetch=Meanwhile())}
-    app.extensions["oidc_bridge"] = replace(parts, proofs=proofs)
+    app.extensions["oidc_bridge"] = replace(parts, fetch=Meanwhile())
 
     location = ann.post("/sign-in/answer", {**fields, "authResponse": answer}).location
 

@@ -8,9 +8,9 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.accounts import AccountRow
+from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.ledger import EventRow
-from oidc_bridge.storage.requests import ChallengeRow
 from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import ISSUER, Person, fields_of, query_of, read_id_token
@@ -324,7 +324,7 @@ def test_a_name_service_that_is_down_does_not_stop_a_sign_in(
     assert "We could not confirm that it is yours" in page
     assert "code" in answer
     with app.app_context(), read() as connection:
-        assert connection.execute(select(IdentityRow.name)).scalar_one() is None
+        assert connection.execute(select(AccountRow.name)).scalar_one() is None
 
 
 def test_a_lost_name_is_not_shown_and_the_matrix_id_stays(
@@ -341,7 +341,7 @@ def test_a_lost_name_is_not_shown_and_the_matrix_id_stays(
     assert before == "cleo.id.blockstack"
     assert read_localpart(app, cleo) == "cleo.id.blockstack"
     with app.app_context(), read() as connection:
-        assert connection.execute(select(IdentityRow.name)).scalar_one() is None
+        assert connection.execute(select(AccountRow.name)).scalar_one() is None
 
 
 def test_a_names_buyer_gets_another_matrix_id_and_is_told(
@@ -355,7 +355,7 @@ def test_a_names_buyer_gets_another_matrix_id_and_is_told(
 
     page = buyer.get(buyer.prove(buyer.authorize().location).location).text
 
-    assert "former owner" in page
+    assert "owned the name before you" in page.replace("\n", " ")
     assert read_localpart(app, buyer) == buyer.wallet.address.c32.lower()
 
 

@@ -1,19 +1,22 @@
 """The vectors at the HTTP door: no reject leaves a session, a code, or a 500.
 
-``--vectors FILE`` adds files of the same form.
+The bridge here takes an ``authResponse`` alone, whoever made it; that today's need a message too is
+told in `test_sittings`. ``--vectors FILE`` adds files of the same form.
 """
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from oidc_bridge.config import Settings, SignInPolicy
 from oidc_bridge.identity import Challenge
 from oidc_bridge.proofs.jsontokens import parse
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import IdentityRow
+from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
-from oidc_bridge.storage.requests import keep_challenge
+from oidc_bridge.storage.challenges import keep_challenge
 from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import Person
@@ -25,6 +28,11 @@ from tests.proofs.test_vectors import (  # noqa: F401  (the hook parametrises `c
     reason_codes,
     token_of,
 )
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"sign_in": SignInPolicy(accept="authresponse")})
 
 
 def test_vectors(case: Case, app: Flask, clock: Clock, fetch: FakeFetch, ann: Person) -> None:
@@ -73,8 +81,8 @@ def open_attempt(app: Flask, person: Person, case: Case) -> dict[str, str]:
     request = parse(case["auth_request"]).payload
     challenge = Challenge(
         id=f"vector-{case['name']}",
-        method="blockstack",
         secret=bytes.fromhex(case["transit_private_key"]),
+        statement="Sign in to Example ID.",
         issued_at=instant(request["iat"]),
         expires_at=instant(request["exp"]),
     )
@@ -100,4 +108,4 @@ def count(app: Flask, row: type) -> int:
 
 def name_of_account(app: Flask) -> str | None:
     with app.app_context(), read() as connection:
-        return connection.execute(select(IdentityRow.name)).scalar_one()
+        return connection.execute(select(AccountRow.name)).scalar_one()
