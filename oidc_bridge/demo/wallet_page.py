@@ -1,7 +1,7 @@
 """The demo wallet on the web: asks its person whom to be, and sends them back with the answer.
 
-On the same port it plays two name services: the Stacks API's, which knows names of three labels,
-and BNS v2's, which knows those of two.
+On the same port it plays two name services: the Stacks API's, for names of three labels, and
+BNS v2's, for those of two.
 """
 
 from collections.abc import Callable

@@ -48,10 +48,14 @@ def read_list(
     return tuple(dict.fromkeys(text for text in listed if text)), max(0, total - len(names))
 
 
-def is_holder(owner: str, holder: Address) -> bool:
+def is_holder(owner: str, holder: Address, *, system: str) -> bool:
     """Return whether *owner* spells this very address; a contract or a testnet never does."""
+    if holder.kind is not Kind.MAINNET_SINGLE:
+        return False
+    if system == "v2":  # owners are principals there, and have one spelling
+        return owner == holder.c32
     try:
-        return holder.kind is Kind.MAINNET_SINGLE and parse_address(owner) == holder
+        return parse_address(owner) == holder
     except ProofError:
         return False
 
@@ -92,4 +96,5 @@ def _read_entry(entry: object, holder: Address) -> str | None:
     if not isinstance(entry, dict) or entry.get("revoked") is not False:
         return None
     text, owner = entry.get("full_name"), entry.get("owner")
-    return text if owner == holder.c32 and isinstance(text, str) else None
+    is_theirs = isinstance(owner, str) and is_holder(owner, holder, system="v2")
+    return text if is_theirs and isinstance(text, str) else None

@@ -119,10 +119,11 @@ def look_up(
             answer) or there is none (unknown, revoked, expired); ``username_owner`` if it is
             somebody else, or something else: a multi-signature or testnet address, a contract.
     """
-    owner = _ask(text, _find_service(text, services), fetch=fetch)
+    service = _find_service(text, services)
+    owner = _ask(text, service, fetch=fetch)
     if owner is None:
         raise ProofError("username_lookup", f"nobody owns {text}: unknown, revoked or expired")
-    if not is_holder(owner, holder):
+    if not is_holder(owner, holder, system=service.system):
         raise ProofError("username_owner", f"{text} is owned by {owner[:80]!a}, not {holder.c32}")
     return Name(text, owner, now)
 
@@ -187,7 +188,8 @@ class _Inquiry:
             self.is_complete = False
             self._doubt(error.code, is_claimed)
             return
-        if owner is not None and is_holder(owner, self.holder):
+        system = service.system
+        if owner is not None and is_holder(owner, self.holder, system=system):
             self.confirmed[text] = Name(text, owner, self.now)
             return
         self.refuted.add(text)
