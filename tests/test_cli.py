@@ -986,6 +986,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 challenges",
         "       0 access tokens",
         "       0 refresh tokens",
+        "       0 used client assertions and DPoP proofs",
         "       0 codes that nobody redeemed",
         "       0 signing keys",
     ]

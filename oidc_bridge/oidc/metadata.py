@@ -7,6 +7,7 @@ from typing import Any
 
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
+from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import ALGORITHM
 from oidc_bridge.oidc.scopes import SCOPES
 
@@ -28,8 +29,10 @@ def discovery(issuer: str) -> dict[str, Any]:
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic",
             "client_secret_post",
+            "private_key_jwt",
             "none",
         ],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": [
             *("sub", "iss", "aud", "iat", "exp", "auth_time", "nonce", "sid", "at_hash"),

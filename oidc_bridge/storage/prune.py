@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, select
 from oidc_bridge.storage import write
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.keys import forget_keys
+from oidc_bridge.storage.once import UsedJtiRow
 from oidc_bridge.storage.requests import ChallengeRow, RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
@@ -27,6 +28,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("challenges", ChallengeRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),
+        ("used client assertions and DPoP proofs", UsedJtiRow),
     )
     for what, row in tables:
         table = row.__table__

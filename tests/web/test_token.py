@@ -172,7 +172,7 @@ def test_other_content_types_are_refused(app: Flask, content_type: str) -> None:
     assert answer.get_json()["error"] == "invalid_request"
 
 
-def test_parameters_in_the_query_do_not_count(app: Flask, ann: Person) -> None:
+def test_k4_parameters_in_the_query_are_refused(app: Flask, ann: Person) -> None:
     answer = app.test_client().post(
         f"/token?grant_type=authorization_code&code={code_of(ann)}&code_verifier={'v' * 43}",
         data={"redirect_uri": HOMESERVER.redirect_uris[0]},
