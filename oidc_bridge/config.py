@@ -106,6 +106,8 @@ class Lifetimes(_Part):
     access_token: int = Field(default=300, ge=30, le=86_400)
     id_token: int = Field(default=3600, ge=30, le=86_400)
     refresh_token: int = Field(default=30 * 86_400, ge=3600, le=400 * 86_400)
+    refresh_grace: int = Field(default=30, ge=0, le=300)
+    refresh_family: int = Field(default=180 * 86_400, ge=3600, le=400 * 86_400)
     session: int = Field(default=30 * 86_400, ge=300, le=400 * 86_400)
     consent: int = Field(default=180 * 86_400, ge=3600, le=400 * 86_400)
 

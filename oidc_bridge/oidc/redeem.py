@@ -12,6 +12,7 @@ from hmac import compare_digest
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from oidc_bridge.errors import SentError
+from oidc_bridge.oidc.client import Client
 
 _MAX_VALUE = 4096
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -74,6 +75,29 @@ def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
             raise SentError("invalid_request", "grant_type is missing.")
         case _:
             raise SentError("unsupported_grant_type", "This grant type is not offered here.")
+
+
+def check_grant(asked: CodeRequest | RefreshRequest, client: Client) -> None:
+    """Return if *client* is registered for what it does (RFC 7591 section 2).
+
+    Raises:
+        SentError: ``unauthorized_client``.
+    """
+    grant = "authorization_code" if isinstance(asked, CodeRequest) else "refresh_token"
+    if grant not in client.metadata.grant_types:
+        raise SentError("unauthorized_client", f"The client is not registered for {grant}.")
+
+
+def still_allowed(scopes: tuple[str, ...], client: Client) -> tuple[str, ...]:
+    """Return those of the granted *scopes* that *client* may have today.
+
+    Raises:
+        SentError: ``invalid_grant`` if nothing is left.
+    """
+    kept = tuple(scope for scope in scopes if scope in client.scopes)
+    if not kept:
+        raise SentError("invalid_grant", "Nothing is left of what was granted.")
+    return kept
 
 
 def check_code(

@@ -15,9 +15,11 @@ from oidc_bridge.oidc.redeem import (
     CodeRequest,
     RefreshRequest,
     check_code,
+    check_grant,
     narrow,
     read_bearer,
     read_request,
+    still_allowed,
 )
 from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
@@ -30,7 +32,12 @@ from oidc_bridge.storage.authorizations import (
     take_code,
 )
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.tokens import add_tokens, find_by_access_token, spend_refresh_token
+from oidc_bridge.storage.tokens import (
+    Refused,
+    add_tokens,
+    find_by_access_token,
+    spend_refresh_token,
+)
 from oidc_bridge.web import bridge, json_answer
 from oidc_bridge.web.callers import get_caller, read_body
 
@@ -40,10 +47,13 @@ views = Blueprint("token", __name__)
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A token response, and the claims of the ID token that goes with it, not signed yet."""
+    """A token response, and the claims of the ID token that goes with it, not signed yet.
+
+    No claims, no ID token: the client has given up ``openid`` (RFC 6749 section 6).
+    """
 
     response: dict[str, Any]
-    claims: dict[str, Any]
+    claims: dict[str, Any] | None
 
 
 @views.post("/token")
@@ -54,6 +64,7 @@ def token() -> Response:
     form = read_body()
     client = get_caller(form)
     asked = read_request(form)
+    check_grant(asked, client)
     if isinstance(asked, CodeRequest):
         answer = write(lambda connection: _redeem_code(connection, asked, client, now))
     else:
@@ -62,6 +73,8 @@ def token() -> Response:
     if isinstance(answer, SentError):
         log.info("token refused code=%s client=%s why=%s", answer.code, client.id, answer.detail)
         raise answer
+    if answer.claims is None:
+        return json_answer(answer.response)
     # Signing takes longer than all else here: not while others wait for the database.
     id_token = sign(answer.claims, parts.snapshots.current().signing_key, typ="JWT")
     return json_answer({**answer.response, "id_token": id_token})
@@ -86,31 +99,62 @@ def _redeem_code(
             expires_at=spent.expires_at,
             now=now,
         )
+        scopes = still_allowed(spent.scopes, client)
     except SentError as error:
         return error
     record(connection, "code redeemed", now=now, account_id=spent.account_id, client_id=client.id)
-    return _tokens(connection, spent, spent.scopes, now)
+    is_lasting = "offline_access" in scopes and "refresh_token" in client.metadata.grant_types
+    refresh_token = new_secret() if is_lasting else None
+    return _tokens(connection, spent, scopes, refresh_token=refresh_token, now=now)
 
 
 def _refresh(
     connection: Connection, asked: RefreshRequest, client: Client, now: datetime
 ) -> Tokens | SentError:
-    spent = spend_refresh_token(connection, asked.refresh_token, client_id=client.id, now=now)
-    if spent is None or now >= spent.expires_at:
-        return SentError("invalid_grant", "The refresh token is unknown, used, or expired.")
+    lifetimes = bridge().settings.lifetimes
+    successor = new_secret()
+    spent = spend_refresh_token(
+        connection,
+        asked.refresh_token,
+        client_id=client.id,
+        successor=successor,
+        grace=timedelta(seconds=lifetimes.refresh_grace),
+        now=now,
+    )
+    if isinstance(spent, Refused):
+        if spent.stolen_from is not None:
+            account_id = spent.stolen_from
+            record(
+                connection,
+                "refresh token reused",
+                now=now,
+                account_id=account_id,
+                client_id=client.id,
+            )
+        return SentError("invalid_grant", "The refresh token is unknown, used, or revoked.")
+    ends_at = spent.created_at + timedelta(seconds=lifetimes.refresh_family)
+    if now >= min(spent.expires_at, ends_at):
+        return SentError("invalid_grant", "The refresh token has expired.")
+    allowed = still_allowed(spent.scopes, client)
+    if "offline_access" not in allowed:
+        return SentError("invalid_grant", "The client may not refresh any more.")
     # Asking for too much is raised from here, so it leaves the refresh token as it was.
-    scopes = narrow(spent.scopes, asked.scopes)
-    return _tokens(connection, spent, scopes, now)
+    scopes = narrow(allowed, asked.scopes)
+    return _tokens(connection, spent, scopes, refresh_token=successor, now=now)
 
 
 def _tokens(
-    connection: Connection, spent: Authorization, scopes: tuple[str, ...], now: datetime
+    connection: Connection,
+    spent: Authorization,
+    scopes: tuple[str, ...],
+    *,
+    refresh_token: str | None,
+    now: datetime,
 ) -> Tokens:
-    """Keep new tokens (RFC 6749 section 5.1, OIDC Core 3.1.3.3)."""
+    """Keep new tokens (RFC 6749 section 5.1, OIDC Core 3.1.3.3 and 12.2)."""
     parts = bridge()
     lifetimes = parts.settings.lifetimes
     access_token = new_secret()
-    refresh_token = new_secret() if "offline_access" in spent.scopes else None
     add_tokens(
         connection,
         spent.id,
@@ -118,8 +162,21 @@ def _tokens(
         scopes=scopes,
         expires_at=now + timedelta(seconds=lifetimes.access_token),
         refresh_token=refresh_token,
-        refresh_expires_at=now + timedelta(seconds=lifetimes.refresh_token),
+        refresh_expires_at=min(
+            now + timedelta(seconds=lifetimes.refresh_token),
+            spent.created_at + timedelta(seconds=lifetimes.refresh_family),
+        ),
     )
+    response = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": lifetimes.access_token,
+        "scope": " ".join(scopes),
+    }
+    if refresh_token is not None:
+        response["refresh_token"] = refresh_token
+    if "openid" not in scopes:
+        return Tokens(response, None)
     claims = id_token_claims(
         issuer=parts.settings.issuer,
         client_id=spent.client_id,
@@ -131,14 +188,6 @@ def _tokens(
         now=now,
         life=timedelta(seconds=lifetimes.id_token),
     )
-    response = {
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": lifetimes.access_token,
-        "scope": " ".join(scopes),
-    }
-    if refresh_token is not None:
-        response["refresh_token"] = refresh_token
     return Tokens(response, claims)
 
 
