@@ -31,6 +31,7 @@ from oidc_bridge.web import (
     signin,
     system_clock,
     token,
+    tokens_about,
 )
 from oidc_bridge.web.snapshot import Snapshots
 
@@ -63,7 +64,7 @@ def create_app(
             raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
-    for part in (public, documents, authorize, token, signin, consent, account):
+    for part in (public, documents, authorize, token, tokens_about, signin, consent, account):
         app.register_blueprint(part.views)
     return app
 

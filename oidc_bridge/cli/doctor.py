@@ -15,7 +15,7 @@ from oidc_bridge.errors import BridgeError, FetchError
 from oidc_bridge.factory import make_fetch, make_proofs, open_database
 from oidc_bridge.identity import Challenge
 from oidc_bridge.oidc.client import check_redirect_uri
-from oidc_bridge.oidc.keys import active
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, active
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.proofs.jsontokens import parse
 from oidc_bridge.storage import db, read
@@ -76,7 +76,8 @@ def _database(settings: Settings) -> str:
 def _keys(settings: Settings) -> str:
     with read() as connection:
         keys = all_keys(connection, settings.seal())
-    return f"active {active(keys).kid}, {len(keys)} published"
+    signing = ", ".join(f"{name} {active(keys, name).kid}" for name in SIGNING_ALGORITHMS)
+    return f"active {signing}; {len(keys)} published"
 
 
 def _clock(_settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """A token request, checked: whether what a client holds fits what it asks for.
 
-Sources: RFC 6749 sections 3.2, 4.1.3, 5.2 and 6; RFC 7636 section 4.6; RFC 6750 section 2.
+Sources: RFC 6749 sections 3.2, 4.1.3, 5.2 and 6; RFC 7636 section 4.6.
 """
 
 import re
@@ -16,7 +16,6 @@ from oidc_bridge.oidc.client import Client
 
 _MAX_VALUE = 4096
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-_TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +60,14 @@ def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
     match form.get("grant_type"):
         case "authorization_code":
             return CodeRequest(
-                code=_need(form, "code"),
-                redirect_uri=_need(form, "redirect_uri"),
-                code_verifier=_need(form, "code_verifier"),
+                code=need(form, "code"),
+                redirect_uri=need(form, "redirect_uri"),
+                code_verifier=need(form, "code_verifier"),
             )
         case "refresh_token":
             scope = form.get("scope")
             return RefreshRequest(
-                refresh_token=_need(form, "refresh_token"),
+                refresh_token=need(form, "refresh_token"),
                 scopes=tuple(dict.fromkeys(scope.split())) if scope else None,
             )
         case None:
@@ -138,19 +137,12 @@ def narrow(granted: tuple[str, ...], asked: tuple[str, ...] | None) -> tuple[str
     return asked
 
 
-def read_bearer(authorization: str | None) -> str:
-    """Return the access token of an ``Authorization`` header (RFC 6750 section 2.1).
+def need(form: Mapping[str, str], name: str) -> str:
+    """Return a parameter that must be there.
 
     Raises:
-        SentError: ``invalid_token`` (401).
+        SentError: ``invalid_request``.
     """
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not _TOKEN68.fullmatch(token):
-        raise SentError("invalid_token", "An access token is needed.", status=401)
-    return token
-
-
-def _need(form: Mapping[str, str], name: str) -> str:
     value = form.get(name)
     if value is None:
         raise SentError("invalid_request", f"{name} is missing.")

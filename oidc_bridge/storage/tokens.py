@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import (
     JSON,
@@ -10,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Text,
     bindparam,
+    delete,
     insert,
     select,
     update,
@@ -60,6 +62,14 @@ class RefreshTokenRow(Base):
     spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
     successor: Mapped[str | None] = mapped_column(Text)
     answered_again_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveToken:
+    """A token that works now, and what it opens."""
+
+    kind: Literal["access_token", "refresh_token"]
+    authorization: Authorization
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +131,22 @@ _OF_ACCESS_TOKEN = (
         AccessTokenRow.digest == bindparam("digest"),
         AccessTokenRow.expires_at > bindparam("now", type_=UtcTime),
     )
+)
+
+
+_LIVE_REFRESH = (
+    live(*FACTS, _R.expires_at)
+    .join(_R, _R.authorization_id == _A.id)
+    .where(
+        _R.digest == bindparam("digest"),
+        _R.spent_at.is_(None),
+        _R.expires_at > bindparam("now", type_=UtcTime),
+    )
+)
+
+_END_ACCESS_TOKEN = delete(AccessTokenRow).where(
+    AccessTokenRow.digest == bindparam("digest"),
+    AccessTokenRow.authorization_id.in_(select(_A.id).where(_A.client_id == bindparam("client"))),
 )
 
 
@@ -213,3 +239,31 @@ def find_by_access_token(
     """Return the authorization behind a live access token."""
     row = connection.execute(_OF_ACCESS_TOKEN, {"digest": digest_of(token), "now": now}).first()
     return None if row is None else to_authorization(row, row.token_scopes, row.expires_at)
+
+
+def find_token(connection: Connection, token: str, *, now: datetime) -> LiveToken | None:
+    """Return what is known of a live token of either kind."""
+    access = find_by_access_token(connection, token, now=now)
+    if access is not None:
+        return LiveToken("access_token", access)
+    row = connection.execute(_LIVE_REFRESH, {"digest": digest_of(token), "now": now}).first()
+    if row is None:
+        return None
+    return LiveToken("refresh_token", to_authorization(row, row.scopes, row.expires_at))
+
+
+def end_token(connection: Connection, token: str, *, client_id: str, now: datetime) -> str:
+    """End a token if it is this client's; return what has ended, ``""`` for nothing.
+
+    RFC 7009 section 2.1: a refresh token takes its family and all their access tokens along, used
+    or not; an access token goes alone.
+    """
+    digest = digest_of(token)
+    family = connection.execute(_FAMILY, {"digest": digest}).first()
+    if family is not None:
+        if family.client_id != client_id:
+            return ""
+        revoke(connection, [family.id], now=now)
+        return "refresh_token"
+    gone = connection.execute(_END_ACCESS_TOKEN, {"digest": digest, "client": client_id})
+    return "access_token" if gone.rowcount else ""

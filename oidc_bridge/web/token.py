@@ -1,6 +1,7 @@
 """OpenID's back door: codes and refresh tokens become tokens; userinfo."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
-from oidc_bridge.errors import SentError
+from oidc_bridge.errors import SentError, TokenError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import (
@@ -17,10 +18,11 @@ from oidc_bridge.oidc.redeem import (
     check_code,
     check_grant,
     narrow,
-    read_bearer,
+    read_form,
     read_request,
     still_allowed,
 )
+from oidc_bridge.oidc.resource import read_presented
 from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
@@ -38,7 +40,7 @@ from oidc_bridge.storage.tokens import (
     find_by_access_token,
     spend_refresh_token,
 )
-from oidc_bridge.web import bridge, json_answer
+from oidc_bridge.web import bridge, json_answer, pairs
 from oidc_bridge.web.callers import get_caller, read_body
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,8 @@ def token() -> Response:
     if answer.claims is None:
         return json_answer(answer.response)
     # Signing takes longer than all else here: not while others wait for the database.
-    id_token = sign(answer.claims, parts.snapshots.current().signing_key, typ="JWT")
+    key = parts.snapshots.current().key_for(client.metadata.id_token_signed_response_alg)
+    id_token = sign(answer.claims, key, typ="JWT")
     return json_answer({**answer.response, "id_token": id_token})
 
 
@@ -105,7 +108,7 @@ def _redeem_code(
     record(connection, "code redeemed", now=now, account_id=spent.account_id, client_id=client.id)
     is_lasting = "offline_access" in scopes and "refresh_token" in client.metadata.grant_types
     refresh_token = new_secret() if is_lasting else None
-    return _tokens(connection, spent, scopes, refresh_token=refresh_token, now=now)
+    return _tokens(connection, client, spent, scopes, refresh_token=refresh_token, now=now)
 
 
 def _refresh(
@@ -140,11 +143,12 @@ def _refresh(
         return SentError("invalid_grant", "The client may not refresh any more.")
     # Asking for too much is raised from here, so it leaves the refresh token as it was.
     scopes = narrow(allowed, asked.scopes)
-    return _tokens(connection, spent, scopes, refresh_token=successor, now=now)
+    return _tokens(connection, client, spent, scopes, refresh_token=successor, now=now)
 
 
 def _tokens(
     connection: Connection,
+    client: Client,
     spent: Authorization,
     scopes: tuple[str, ...],
     *,
@@ -179,7 +183,7 @@ def _tokens(
         return Tokens(response, None)
     claims = id_token_claims(
         issuer=parts.settings.issuer,
-        client_id=spent.client_id,
+        client_id=client.id,
         person_claims=claims_for(scopes, spent.person),
         sid=spent.sid,
         nonce=spent.nonce,
@@ -187,16 +191,38 @@ def _tokens(
         access_token=access_token,
         now=now,
         life=timedelta(seconds=lifetimes.id_token),
+        algorithm=client.metadata.id_token_signed_response_alg,
     )
     return Tokens(response, claims)
 
 
 @views.route("/userinfo", methods=["GET", "POST"])
 def userinfo() -> Response:
-    """OIDC Core 5.3: the claims of the token's own scopes."""
-    bearer = read_bearer(request.headers.get("Authorization"))
+    """OIDC Core 5.3: the claims of the token's own scopes, as JSON or signed."""
+    parts = bridge()
+    now = parts.clock()
+    presented = read_presented(request.headers.get("Authorization"), _posted())
     with read() as connection:
-        found = find_by_access_token(connection, bearer, now=bridge().clock())
-    if found is None or "openid" not in found.scopes:
-        raise SentError("invalid_token", "The access token is unknown or expired.", status=401)
-    return json_answer(claims_for(found.scopes, found.person))
+        found = find_by_access_token(connection, presented.token, now=now)
+    client = parts.snapshots.current().clients.get(found.client_id) if found else None
+    if found is None or client is None:
+        raise TokenError("invalid_token", "The access token is unknown or expired.")
+    if "openid" not in found.scopes:
+        raise TokenError("insufficient_scope", "The scope openid was not granted.", status=403)
+    claims = claims_for(found.scopes, found.person)
+    algorithm = client.metadata.userinfo_signed_response_alg
+    if algorithm is None:
+        return json_answer(claims)
+    # OIDC Core 5.3.2: signed, it must say by whom and for whom.
+    told = {**claims, "iss": parts.settings.issuer, "aud": client.id}
+    signed = sign(told, parts.snapshots.current().key_for(algorithm), typ="JWT")
+    return Response(signed, content_type="application/jwt")
+
+
+def _posted() -> Mapping[str, str]:
+    """Return the form of a request that may have one (RFC 6750 section 2.2)."""
+    if "access_token" in request.args:  # section 2.3 allows it, and warns of every log on the way
+        raise TokenError("invalid_request", "No access token in the query, please.", status=400)
+    if request.mimetype != "application/x-www-form-urlencoded":
+        return {}
+    return read_form(pairs(request.form.lists()))

@@ -14,7 +14,6 @@ from oidc_bridge.oidc.redeem import (
     RefreshRequest,
     check_code,
     narrow,
-    read_bearer,
     read_form,
     read_request,
 )
@@ -277,38 +276,3 @@ def test_a_refresh_never_gets_more(asked):
         narrow(("openid", "profile"), asked)
 
     assert caught.value.code == "invalid_scope"
-
-
-# --- bearer tokens ---
-
-
-@pytest.mark.parametrize("authorization", ["Bearer abc", "bearer abc", "BEARER a-b_c.d~e+f/g=="])
-def test_an_access_token_is_read_from_its_header(authorization):
-    assert read_bearer(authorization) == authorization.partition(" ")[2]
-
-
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        None,
-        "",
-        "Bearer",
-        "Bearer ",
-        "Bearer  abc",
-        "Bearer a b",
-        "Bearer abc\n",
-        "Bearer a,b",
-        'Bearer "abc"',
-        "Bearer =abc",
-        "Bearer \u00fc",
-        "Basic abc",
-        "DPoP abc",
-        "abc",
-    ],
-)
-def test_anything_else_is_no_access_token(authorization):
-    with pytest.raises(SentError) as caught:
-        read_bearer(authorization)
-
-    assert caught.value.code == "invalid_token"
-    assert caught.value.status == 401
