@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
+from oidc_bridge.oidc.dpop import DpopProof, check_binding
 from oidc_bridge.oidc.rotation import judge_reuse
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
@@ -44,6 +45,7 @@ class AccessTokenRow(Base):
     )
     scopes: Mapped[list[str]] = mapped_column(JSON)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
+    dpop_jkt: Mapped[str | None] = mapped_column(Text)
 
 
 class RefreshTokenRow(Base):
@@ -62,14 +64,16 @@ class RefreshTokenRow(Base):
     spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
     successor: Mapped[str | None] = mapped_column(Text)
     answered_again_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    dpop_jkt: Mapped[str | None] = mapped_column(Text)
 
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
-    """A token that works now, and what it opens."""
+    """A token that works now, and what it opens; ``jkt`` if only for the holder of that key."""
 
     kind: Literal["access_token", "refresh_token"]
     authorization: Authorization
+    jkt: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ _FAMILY = (
         _A.id,
         _A.client_id,
         _A.account_id,
-        *(_R.expires_at, _R.spent_at, _R.successor, _R.answered_again_at),
+        *(_R.expires_at, _R.spent_at, _R.successor, _R.answered_again_at, _R.dpop_jkt),
         (_SUCCESSOR.digest.is_not(None) & _SUCCESSOR.spent_at.is_(None)).label("is_last"),
     )
     .join(_R, _R.authorization_id == _A.id)
@@ -125,7 +129,12 @@ _FAMILY = (
 )
 
 _OF_ACCESS_TOKEN = (
-    live(*FACTS, AccessTokenRow.scopes.label("token_scopes"), AccessTokenRow.expires_at)
+    live(
+        *FACTS,
+        AccessTokenRow.scopes.label("token_scopes"),
+        AccessTokenRow.expires_at,
+        AccessTokenRow.dpop_jkt,
+    )
     .join(AccessTokenRow, AccessTokenRow.authorization_id == _A.id)
     .where(
         AccessTokenRow.digest == bindparam("digest"),
@@ -135,7 +144,7 @@ _OF_ACCESS_TOKEN = (
 
 
 _LIVE_REFRESH = (
-    live(*FACTS, _R.expires_at)
+    live(*FACTS, _R.expires_at, _R.dpop_jkt)
     .join(_R, _R.authorization_id == _A.id)
     .where(
         _R.digest == bindparam("digest"),
@@ -157,17 +166,22 @@ def spend_refresh_token(
     client_id: str,
     successor: str,
     grace: timedelta,
+    proof: DpopProof | None,
     now: datetime,
 ) -> Authorization | Refused:
     """Take a refresh token and note which one takes its place.
 
     One that comes again is judged by `oidc.rotation`: nothing happens, or its answer was lost and
     it is good once more, or the family ends.
+
+    Raises:
+        SentError: ``invalid_grant`` if it is bound to another key; nothing happens to it then.
     """
     digest, following = digest_of(token), digest_of(successor)
     known = connection.execute(_FAMILY, {"digest": digest}).first()
     if known is None or known.client_id != client_id:
         return Refused()
+    check_binding(known.dpop_jkt, proof)
     taken = connection.execute(_SPEND_REFRESH, {"token": digest, "now": now, "next": following})
     if taken.first() is None:
         refused = _judge(connection, digest, following, grace=grace, now=now)
@@ -211,8 +225,10 @@ def add_tokens(
     expires_at: datetime,
     refresh_token: str | None,
     refresh_expires_at: datetime,
+    access_jkt: str | None = None,
+    refresh_jkt: str | None = None,
 ) -> None:
-    """Keep the hashes of what the client is about to get."""
+    """Keep the hashes of what the client is about to get, and the keys that these are bound to."""
     connection.execute(
         _ADD_ACCESS_TOKEN,
         {
@@ -220,6 +236,7 @@ def add_tokens(
             "authorization_id": authorization_id,
             "scopes": list(scopes),
             "expires_at": expires_at,
+            "dpop_jkt": access_jkt,
         },
     )
     if refresh_token is not None:
@@ -229,27 +246,30 @@ def add_tokens(
                 "digest": digest_of(refresh_token),
                 "authorization_id": authorization_id,
                 "expires_at": refresh_expires_at,
+                "dpop_jkt": refresh_jkt,
             },
         )
 
 
-def find_by_access_token(
-    connection: Connection, token: str, *, now: datetime
-) -> Authorization | None:
-    """Return the authorization behind a live access token."""
+def find_by_access_token(connection: Connection, token: str, *, now: datetime) -> LiveToken | None:
+    """Return what a live access token opens."""
     row = connection.execute(_OF_ACCESS_TOKEN, {"digest": digest_of(token), "now": now}).first()
-    return None if row is None else to_authorization(row, row.token_scopes, row.expires_at)
+    if row is None:
+        return None
+    opened = to_authorization(row, row.token_scopes, row.expires_at)
+    return LiveToken("access_token", opened, row.dpop_jkt)
 
 
 def find_token(connection: Connection, token: str, *, now: datetime) -> LiveToken | None:
     """Return what is known of a live token of either kind."""
     access = find_by_access_token(connection, token, now=now)
     if access is not None:
-        return LiveToken("access_token", access)
+        return access
     row = connection.execute(_LIVE_REFRESH, {"digest": digest_of(token), "now": now}).first()
     if row is None:
         return None
-    return LiveToken("refresh_token", to_authorization(row, row.scopes, row.expires_at))
+    known = to_authorization(row, row.scopes, row.expires_at)
+    return LiveToken("refresh_token", known, row.dpop_jkt)
 
 
 def end_token(connection: Connection, token: str, *, client_id: str, now: datetime) -> str:

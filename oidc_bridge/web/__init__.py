@@ -22,6 +22,7 @@ from oidc_bridge.errors import (
     explain,
 )
 from oidc_bridge.identity import Proof
+from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
 from oidc_bridge.seal import Seal
@@ -36,7 +37,8 @@ _PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
+    "Access-Control-Expose-Headers": "WWW-Authenticate",
 }
 
 
@@ -184,7 +186,8 @@ def json_error(error: SentError) -> Response:
     headers = {}
     if isinstance(error, TokenError):
         said = "" if error.is_quiet else f', error="{error.code}"'
-        headers["WWW-Authenticate"] = f"Bearer {realm}{said}"
+        algorithms = f', algs="{" ".join(ALGORITHMS)}"' if error.scheme == "DPoP" else ""
+        headers["WWW-Authenticate"] = f"{error.scheme} {realm}{said}{algorithms}"
     elif error.status == 401:
         headers["WWW-Authenticate"] = f"Basic {realm}"
     return json_answer(

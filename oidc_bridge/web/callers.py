@@ -14,6 +14,7 @@ from oidc_bridge.oidc.client_authentication import (
     read_credentials,
     refusal,
 )
+from oidc_bridge.oidc.dpop import DpopProof, check_proof
 from oidc_bridge.oidc.redeem import read_form
 from oidc_bridge.storage import write
 from oidc_bridge.storage.once import use_jti
@@ -74,6 +75,33 @@ def _use_assertion(assertion: str, client: Client) -> None:
     )
     if not is_fresh:
         raise BridgeError("jwt_refused", "jti was used before")
+
+
+def find_proof(*, access_token: str | None = None) -> DpopProof | None:
+    """Return what the request's ``DPoP`` header proves, used up; None if it has none.
+
+    Raises:
+        SentError: ``invalid_dpop_proof``.
+    """
+    sent = request.headers.getlist("DPoP")
+    if not sent:
+        return None
+    parts = bridge()
+    proof = check_proof(
+        sent[0] if len(sent) == 1 else "",
+        method=request.method,
+        url=f"{parts.settings.issuer}{request.path}",
+        now=parts.clock(),
+        access_token=access_token,
+    )
+    is_fresh = write(
+        lambda connection: use_jti(
+            connection, f"dpop {proof.jkt}", proof.jti, expires_at=proof.expires_at
+        )
+    )
+    if not is_fresh:
+        raise SentError("invalid_dpop_proof", "The DPoP proof is not acceptable.")
+    return proof
 
 
 def keys_of(client: Client) -> KeySet:

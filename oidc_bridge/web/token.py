@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hmac import compare_digest
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import SentError, TokenError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.dpop import DpopProof
 from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import (
     CodeRequest,
@@ -22,7 +24,7 @@ from oidc_bridge.oidc.redeem import (
     read_request,
     still_allowed,
 )
-from oidc_bridge.oidc.resource import read_presented
+from oidc_bridge.oidc.resource import Presented, read_presented
 from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
@@ -35,13 +37,14 @@ from oidc_bridge.storage.authorizations import (
 )
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.tokens import (
+    LiveToken,
     Refused,
     add_tokens,
     find_by_access_token,
     spend_refresh_token,
 )
 from oidc_bridge.web import bridge, json_answer, pairs
-from oidc_bridge.web.callers import get_caller, read_body
+from oidc_bridge.web.callers import find_proof, get_caller, read_body
 
 log = logging.getLogger(__name__)
 views = Blueprint("token", __name__)
@@ -67,10 +70,13 @@ def token() -> Response:
     client = get_caller(form)
     asked = read_request(form)
     check_grant(asked, client)
+    proof = find_proof()
+    if proof is None and client.metadata.dpop_bound_access_tokens:
+        raise SentError("invalid_dpop_proof", "The client is registered for DPoP: send a proof.")
     if isinstance(asked, CodeRequest):
-        answer = write(lambda connection: _redeem_code(connection, asked, client, now))
+        answer = write(lambda connection: _redeem_code(connection, asked, client, proof, now))
     else:
-        answer = write(lambda connection: _refresh(connection, asked, client, now))
+        answer = write(lambda connection: _refresh(connection, asked, client, proof, now))
     # A failed try uses the code up, so its transaction was committed before this is raised.
     if isinstance(answer, SentError):
         log.info("token refused code=%s client=%s why=%s", answer.code, client.id, answer.detail)
@@ -84,7 +90,11 @@ def token() -> Response:
 
 
 def _redeem_code(
-    connection: Connection, asked: CodeRequest, client: Client, now: datetime
+    connection: Connection,
+    asked: CodeRequest,
+    client: Client,
+    proof: DpopProof | None,
+    now: datetime,
 ) -> Tokens | SentError:
     taken = take_code(connection, asked.code, client_id=client.id, now=now)
     if taken is None:
@@ -108,11 +118,15 @@ def _redeem_code(
     record(connection, "code redeemed", now=now, account_id=spent.account_id, client_id=client.id)
     is_lasting = "offline_access" in scopes and "refresh_token" in client.metadata.grant_types
     refresh_token = new_secret() if is_lasting else None
-    return _tokens(connection, client, spent, scopes, refresh_token=refresh_token, now=now)
+    return _tokens(connection, client, proof, spent, scopes, refresh_token=refresh_token, now=now)
 
 
 def _refresh(
-    connection: Connection, asked: RefreshRequest, client: Client, now: datetime
+    connection: Connection,
+    asked: RefreshRequest,
+    client: Client,
+    proof: DpopProof | None,
+    now: datetime,
 ) -> Tokens | SentError:
     lifetimes = bridge().settings.lifetimes
     successor = new_secret()
@@ -122,6 +136,7 @@ def _refresh(
         client_id=client.id,
         successor=successor,
         grace=timedelta(seconds=lifetimes.refresh_grace),
+        proof=proof,
         now=now,
     )
     if isinstance(spent, Refused):
@@ -143,12 +158,13 @@ def _refresh(
         return SentError("invalid_grant", "The client may not refresh any more.")
     # Asking for too much is raised from here, so it leaves the refresh token as it was.
     scopes = narrow(allowed, asked.scopes)
-    return _tokens(connection, client, spent, scopes, refresh_token=successor, now=now)
+    return _tokens(connection, client, proof, spent, scopes, refresh_token=successor, now=now)
 
 
 def _tokens(
     connection: Connection,
     client: Client,
+    proof: DpopProof | None,
     spent: Authorization,
     scopes: tuple[str, ...],
     *,
@@ -170,10 +186,13 @@ def _tokens(
             now + timedelta(seconds=lifetimes.refresh_token),
             spent.created_at + timedelta(seconds=lifetimes.refresh_family),
         ),
+        access_jkt=proof.jkt if proof else None,
+        # RFC 9449 section 5: whoever authenticates is bound to their own keys already.
+        refresh_jkt=proof.jkt if proof and client.is_public else None,
     )
     response = {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": "DPoP" if proof else "Bearer",
         "expires_in": lifetimes.access_token,
         "scope": " ".join(scopes),
     }
@@ -203,10 +222,16 @@ def userinfo() -> Response:
     now = parts.clock()
     presented = read_presented(request.headers.get("Authorization"), _posted())
     with read() as connection:
-        found = find_by_access_token(connection, presented.token, now=now)
-    client = parts.snapshots.current().clients.get(found.client_id) if found else None
-    if found is None or client is None:
-        raise TokenError("invalid_token", "The access token is unknown or expired.")
+        live = find_by_access_token(connection, presented.token, now=now)
+    if live is None:
+        raise TokenError(
+            "invalid_token", "The access token is unknown or expired.", scheme=presented.scheme
+        )
+    _check_possession(presented, live)
+    found = live.authorization
+    client = parts.snapshots.current().clients.get(found.client_id)
+    if client is None:
+        raise TokenError("invalid_token", "The access token's client is gone.")
     if "openid" not in found.scopes:
         raise TokenError("insufficient_scope", "The scope openid was not granted.", status=403)
     claims = claims_for(found.scopes, found.person)
@@ -217,6 +242,24 @@ def userinfo() -> Response:
     told = {**claims, "iss": parts.settings.issuer, "aud": client.id}
     signed = sign(told, parts.snapshots.current().key_for(algorithm), typ="JWT")
     return Response(signed, content_type="application/jwt")
+
+
+def _check_possession(presented: Presented, live: LiveToken) -> None:
+    """Return if a bound token comes with its proof, and any other as a bearer token.
+
+    RFC 9449 section 7.2: a bound token that came as a bearer token may be a stolen one.
+    """
+    if presented.scheme != ("DPoP" if live.jkt else "Bearer"):
+        scheme = "DPoP" if live.jkt else "Bearer"
+        raise TokenError("invalid_token", f"Send this token as {scheme}.", scheme=scheme)
+    if live.jkt is None:
+        return
+    try:
+        proof = find_proof(access_token=presented.token)
+    except SentError as error:
+        raise TokenError(error.code, error.detail, scheme="DPoP") from error
+    if proof is None or not compare_digest(proof.jkt, live.jkt):
+        raise TokenError("invalid_token", "No proof by this token's key.", scheme="DPoP")
 
 
 def _posted() -> Mapping[str, str]:

@@ -55,7 +55,9 @@ def _facts(found: LiveToken) -> dict[str, Any]:
         "exp": int(known.expires_at.timestamp()),
     }
     if found.kind == "access_token":
-        facts["token_type"] = "Bearer"  # noqa: S105
+        facts["token_type"] = "DPoP" if found.jkt else "Bearer"
+    if found.jkt is not None:
+        facts["cnf"] = {"jkt": found.jkt}  # RFC 9449 section 6.2
     return facts
 
 

@@ -138,6 +138,10 @@ def test_clients_authenticate_as_is_said():
         assert tuple(said) == ANY_ALGORITHM.allowed
 
 
+def test_proofs_of_possession_are_signed_as_is_said():
+    assert tuple(DOCUMENT["dpop_signing_alg_values_supported"]) == ANY_ALGORITHM.allowed
+
+
 def test_id_tokens_are_signed_as_is_said():
     said = DOCUMENT["id_token_signing_alg_values_supported"]
 
