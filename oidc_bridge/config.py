@@ -152,8 +152,18 @@ class Lifetimes(_Part):
     access_token: int = Field(default=300, ge=30, le=86_400)
     id_token: int = Field(default=3600, ge=30, le=86_400)
     refresh_token: int = Field(default=30 * 86_400, ge=3600, le=400 * 86_400)
+    refresh_grace: int = Field(default=30, ge=0, le=300)
+    refresh_family: int = Field(default=180 * 86_400, ge=3600, le=400 * 86_400)
+    signing_key: int = Field(default=0, ge=0, le=400 * 86_400)
     session: int = Field(default=30 * 86_400, ge=300, le=400 * 86_400)
     consent: int = Field(default=180 * 86_400, ge=3600, le=400 * 86_400)
+
+    @model_validator(mode="after")
+    def _check_signing_key(self) -> Self:
+        # A key that is to sign must have been published for longer than anybody caches the JWKS.
+        if 0 < self.signing_key < 86_400:
+            raise ValueError("signing_key must be a day or more, or 0")
+        return self
 
 
 class Settings(BaseSettings):

@@ -73,6 +73,27 @@ class SentError(BridgeError):
         self.status = status
 
 
+class TokenError(SentError):
+    """A protected resource refuses what was brought to open it (RFC 6750 section 3).
+
+    ``is_quiet`` if nothing was brought: then the challenge names no error (section 3.1).
+    ``scheme`` is what should have been brought: ``DPoP`` for a bound token (RFC 9449 7.1).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int = 401,
+        is_quiet: bool = False,
+        scheme: str = "Bearer",
+    ) -> None:
+        super().__init__(code, detail, status=status)
+        self.is_quiet = is_quiet
+        self.scheme = scheme
+
+
 _AGAIN = "Start again from the app you wanted to sign in to."
 _RETRY = "Try again. If it keeps happening, try another wallet."
 

@@ -38,6 +38,7 @@ from oidc_bridge.web import (
     signin,
     system_clock,
     token,
+    tokens_about,
     wallets,
 )
 from oidc_bridge.web.snapshot import Snapshots
@@ -74,7 +75,7 @@ def create_app(
     reach = fetch or make_fetch(settings)
     install(app, Bridge(settings, seal, proofs, services, reach, snapshots, clock))
     for part in (
-        *(public, documents, authorize, token),
+        *(public, documents, authorize, token, tokens_about),
         *(signin, answers, elsewhere, handover, joining, naming, consent),
         *(account, wallets),
     ):

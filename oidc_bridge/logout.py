@@ -18,6 +18,7 @@ from oidc_bridge.oidc.tokens import logout_token_claims
 from oidc_bridge.ports import Fetched
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import new_id, read, write
+from oidc_bridge.storage.apps import get_client
 from oidc_bridge.storage.keys import all_keys
 from oidc_bridge.storage.ledger import (
     LogoutDelivery,
@@ -117,7 +118,10 @@ class Courier:
             now=self.clock(),
         )
         with read() as connection:
-            signing_key = active(all_keys(connection, self.seal))
+            client = get_client(connection, delivery.client_id)
+            # Section 2.6: clients expect the algorithm of their ID tokens.
+            algorithm = client.metadata.id_token_signed_response_alg
+            signing_key = active(all_keys(connection, self.seal), algorithm)
         token = sign(claims, signing_key, typ="logout+jwt")
         try:
             # Clients are registered by the operator alone, and a Synapse is often internal.

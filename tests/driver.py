@@ -13,10 +13,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from joserfc import jwt
 from joserfc.jwk import KeySet
+from sqlalchemy import Connection
 from werkzeug.test import TestResponse
 
 from oidc_bridge.oidc.client import Client
-from tests.fakes import FakeWallet
+from oidc_bridge.storage import write
+from oidc_bridge.storage.apps import add_client, add_secret
+from tests.fakes import NOW, FakeWallet
 
 ISSUER = "https://bridge.example"
 VERIFIER = "v" * 43
@@ -46,6 +49,19 @@ WIKI = Client(
     required_scopes=("openid",),
 )
 CHAT = "https://chat.example/#/login"
+
+
+def enrol(app: Flask, client: Client) -> Client:
+    """Register one more client; the bridge knows it at once."""
+
+    def register(connection: Connection) -> None:
+        add_client(connection, client, now=NOW)
+        add_secret(connection, client.id, secret_of(client), now=NOW)
+
+    with app.app_context():
+        write(register)
+    app.extensions["oidc_bridge"].snapshots.forget()
+    return client
 
 
 def secret_of(client: Client) -> str:

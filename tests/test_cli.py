@@ -240,6 +240,8 @@ ARGUMENTS = {
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
     ("deliver",): ("--once",),
+    ("resource-server", "allow"): ("wiki-api", "wiki"),
+    ("resource-server", "deny"): ("wiki-api", "wiki"),
 }
 # `init` makes the configuration, `demo` brings its own.
 CONFIGURED = [path for path in COMMANDS if path[0] not in ("init", "demo")]
@@ -715,21 +717,21 @@ def keys_of(operator: Operator) -> dict[str, str]:
 
 
 def test_a_fresh_bridge_has_a_key_that_signs_and_the_next_one(operator):
-    assert sorted(keys_of(operator).values()) == ["active", "next"]
+    assert sorted(keys_of(operator).values()) == ["active"] * 3 + ["next"] * 3
 
 
-def test_rotating_uses_the_next_key_and_keeps_the_old_one_published(operator):
+def test_rotating_uses_the_next_keys_and_keeps_the_old_ones_published(operator):
     before = keys_of(operator)
-    (old,) = (kid for kid, state in before.items() if state == "active")
-    (upcoming,) = (kid for kid, state in before.items() if state == "next")
+    old = {kid for kid, state in before.items() if state == "active"}
+    upcoming = {kid for kid, state in before.items() if state == "next"}
 
     said = operator.does("keys", "rotate")
 
     after = keys_of(operator)
-    assert said == f"{upcoming}\n"
-    assert after[old] == "retired"
-    assert after[upcoming] == "active"
-    assert sorted(after.values()) == ["active", "next", "retired"]
+    assert set(said.split()) == upcoming
+    assert {after[kid] for kid in old} == {"retired"}
+    assert {after[kid] for kid in upcoming} == {"active"}
+    assert sorted(after.values()) == ["active"] * 3 + ["next"] * 3 + ["retired"] * 3
 
 
 def test_every_rotation_has_one_key_that_signs(operator):
@@ -737,20 +739,51 @@ def test_every_rotation_has_one_key_that_signs(operator):
         operator.does("keys", "rotate")
 
     states = sorted(keys_of(operator).values())
-    assert states == ["active", "next", "retired", "retired", "retired"]
+    assert states == ["active"] * 3 + ["next"] * 3 + ["retired"] * 9
 
 
 def test_keys_are_listed_for_people(operator):
     lines = operator.does("keys", "list").splitlines()
 
-    assert len(lines) == 2
-    assert {line.split()[1] for line in lines} == {"active", "next"}
+    assert len(lines) == 6
+    assert {tuple(line.split()[1:3]) for line in lines} == {
+        (state, algorithm)
+        for state in ("active", "next")
+        for algorithm in ("RS256", "ES256", "EdDSA")
+    }
 
 
 def test_without_an_active_key_rotating_says_what_to_run(operator):
     operator.execute("DELETE FROM signing_keys")
 
     assert operator.fails("keys", "rotate") == "keys_missing"
+
+
+# --- resource-server ---
+
+
+def test_a_resource_server_is_allowed_listed_and_denied(operator):
+    for name in ("wiki", "wiki-api"):
+        operator.does("client", "add", name, *URI)
+
+    operator.does("resource-server", "allow", "wiki-api", "wiki")
+    operator.does("resource-server", "allow", "wiki-api", "wiki")
+
+    assert operator.does("resource-server", "list") == "wiki-api  wiki\n"
+    listed = json.loads(operator.does("resource-server", "list", "--json"))
+    assert listed == [{"server_id": "wiki-api", "client_id": "wiki"}]
+    operator.does("resource-server", "deny", "wiki-api", "wiki")
+    assert operator.does("resource-server", "list") == ""
+    assert operator.fails("resource-server", "deny", "wiki-api", "wiki") == (
+        "resource_server_unknown"
+    )
+
+
+@pytest.mark.parametrize("pair", [("wiki", "nobody"), ("nobody", "wiki")])
+def test_a_resource_server_and_whose_tokens_it_reads_must_be_known(operator, pair):
+    operator.does("client", "add", "wiki", *URI)
+
+    assert operator.fails("resource-server", "allow", *pair) == "client_unknown"
 
 
 # --- person ---
@@ -1014,6 +1047,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 handovers",
         "       0 access tokens",
         "       0 refresh tokens",
+        "       0 used client assertions and DPoP proofs",
         "       0 codes that nobody redeemed",
         "       0 signing keys",
     ]
@@ -1029,9 +1063,42 @@ def test_prune_forgets_a_retired_key_when_its_last_token_has_died(operator):
         "UPDATE signing_keys SET retired_at = ? WHERE state = 'retired'",
         int(long_ago.timestamp() * 1_000_000),
     )
-    assert "1 signing keys" in operator.does("prune")
+    assert "3 signing keys" in operator.does("prune")
 
-    assert sorted(keys_of(operator).values()) == ["active", "next"]
+    assert sorted(keys_of(operator).values()) == ["active"] * 3 + ["next"] * 3
+
+
+def test_prune_rotates_keys_that_are_old_if_it_is_told_to(operator, monkeypatch):
+    before = keys_of(operator)
+    month = timedelta(days=30)
+    long_ago = datetime.now(UTC) - month
+    operator.execute(
+        "UPDATE signing_keys SET created_at = ?", int(long_ago.timestamp() * 1_000_000)
+    )
+
+    operator.does("prune")
+    assert keys_of(operator) == before
+    monkeypatch.setenv("OIDC_BRIDGE_LIFETIMES__SIGNING_KEY", str(int(month.total_seconds())))
+    said = operator.does("prune")
+    again = operator.does("prune")
+
+    assert said.count("signing with") == 3
+    assert "signing with" not in again
+    upcoming = {kid for kid, state in before.items() if state == "next"}
+    after = keys_of(operator)
+    assert {kid for kid, state in after.items() if state == "active"} == upcoming
+
+
+def test_a_bridge_of_before_gets_the_keys_it_lacks_from_init(operator):
+    before = keys_of(operator)
+    operator.execute("DELETE FROM signing_keys WHERE algorithm <> 'RS256'")
+    kept = keys_of(operator)
+    assert len(kept) == 2
+
+    operator.does("init", "--issuer", ISSUER)
+
+    assert kept.items() <= keys_of(operator).items()
+    assert len(keys_of(operator)) == len(before)
 
 
 def test_deliver_once_tries_what_is_due_and_stops(operator):

@@ -91,6 +91,9 @@ NUMBERS = [
     ("lifetimes.access_token", 30, 86_400),
     ("lifetimes.id_token", 30, 86_400),
     ("lifetimes.refresh_token", 3600, 400 * 86_400),
+    ("lifetimes.refresh_grace", 0, 300),
+    ("lifetimes.refresh_family", 3600, 400 * 86_400),
+    ("lifetimes.signing_key", 0, 400 * 86_400),
     ("lifetimes.session", 300, 400 * 86_400),
     ("lifetimes.consent", 3600, 400 * 86_400),
 ]

@@ -17,7 +17,7 @@ from oidc_bridge.errors import BridgeError, ProofError
 from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
 from oidc_bridge.identity import Challenge
 from oidc_bridge.oidc.client import check_redirect_uri
-from oidc_bridge.oidc.keys import active
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, active
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.proofs.jsontokens import parse, sign, verify
 from oidc_bridge.proofs.names import check_service
@@ -79,7 +79,8 @@ def _database(settings: Settings) -> str:
 def _keys(settings: Settings) -> str:
     with read() as connection:
         keys = all_keys(connection, settings.seal())
-    return f"active {active(keys).kid}, {len(keys)} published"
+    signing = ", ".join(f"{name} {active(keys, name).kid}" for name in SIGNING_ALGORITHMS)
+    return f"active {signing}; {len(keys)} published"
 
 
 def _clock(_settings: Settings) -> str:

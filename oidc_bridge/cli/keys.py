@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.factory import open_database
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.keys import all_keys, rotate_keys
 from oidc_bridge.storage.ledger import record
@@ -31,7 +32,12 @@ def list_(context: click.Context, as_json: bool) -> None:
     settings = settings_of(context)
     with open_database(settings), read() as connection:
         known = [
-            {"kid": key.kid, "state": key.state, "created_at": key.created_at.isoformat()}
+            {
+                "kid": key.kid,
+                "state": key.state,
+                "algorithm": key.algorithm,
+                "created_at": key.created_at.isoformat(),
+            }
             for key in all_keys(connection, settings.seal())
         ]
     if as_json:
@@ -44,7 +50,7 @@ def list_(context: click.Context, as_json: bool) -> None:
 @keys.command()
 @click.pass_context
 def rotate(context: click.Context) -> None:
-    """Sign with the next key from now on. The old one stays published for its last tokens.
+    """Sign with the next keys from now on. The old ones stay published for their last tokens.
 
     \b
     Example:
@@ -54,9 +60,12 @@ def rotate(context: click.Context) -> None:
     seal = settings.seal()
 
     def turn(connection: Connection) -> str:
-        kid = rotate_keys(connection, seal, bits=settings.rsa_bits, now=now)
-        record(connection, "keys rotated", now=now, kid=kid)
-        return kid
+        kids = [
+            rotate_keys(connection, seal, bits=settings.rsa_bits, now=now, algorithm=algorithm)
+            for algorithm in SIGNING_ALGORITHMS
+        ]
+        record(connection, "keys rotated", now=now, kids=" ".join(kids))
+        return "\n".join(kids)
 
     with open_database(settings):
         click.echo(write(turn))

@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import click
 from granian import Granian
 from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
+from sqlalchemy import Connection
 
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
 from oidc_bridge.factory import create_app, make_courier, open_database
 from oidc_bridge.storage import db, write
-from oidc_bridge.storage.keys import make_first_keys
+from oidc_bridge.storage.keys import make_first_keys, rotate_old_keys
+from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.prune import prune_all
 
 _CONFIG = """\
@@ -185,12 +188,25 @@ def deliver(context: click.Context, once: bool) -> None:
 def prune(context: click.Context) -> None:
     """Delete what has expired. Nothing expired works without it; it only tidies.
 
+    It also puts the next signing keys in place if lifetimes.signing_key says so.
+
     \b
     Example (daily, from cron or a timer):
       oidc-bridge prune
     """
-    settings = settings_of(context)
+    settings, now = settings_of(context), datetime.now(UTC)
     token_life = timedelta(seconds=settings.lifetimes.id_token)
     with open_database(settings):
-        for what, count in prune_all(now=datetime.now(UTC), token_life=token_life):
+        if settings.lifetimes.signing_key:
+            for kid in write(lambda connection: _rotate(connection, settings, now)):
+                click.echo(f"signing with {kid} from now on")
+        for what, count in prune_all(now=now, token_life=token_life):
             click.echo(f"{count:>8} {what}")
+
+
+def _rotate(connection: Connection, settings: Settings, now: datetime) -> Sequence[str]:
+    life = timedelta(seconds=settings.lifetimes.signing_key)
+    kids = rotate_old_keys(connection, settings.seal(), bits=settings.rsa_bits, life=life, now=now)
+    if kids:
+        record(connection, "keys rotated", now=now, kids=" ".join(kids))
+    return kids

@@ -10,7 +10,7 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.origins import read_origin
 
 Kind = Literal["homeserver", "web"]
-AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 
 # RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
 _RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})

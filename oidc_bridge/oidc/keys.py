@@ -2,7 +2,8 @@
 
 A key is ``next`` (published, not used), then ``active`` (signs), then ``retired`` (published
 while a token that it signed may still be alive). So whoever caches the JWKS knows a key before
-it meets the first token signed with it.
+it meets the first token signed with it. There is one of each for every algorithm that a client may
+choose, so that none can register one that we cannot do.
 """
 
 import json
@@ -12,12 +13,20 @@ from datetime import datetime
 from typing import Any, Literal
 
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, RSAKey
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey, import_key
 
-from oidc_bridge.errors import ConfigError
+from oidc_bridge.errors import BridgeError, ConfigError
+from oidc_bridge.oidc.jose import Allowed, verify
 
-ALGORITHM = "RS256"
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+# What every relying party accepts comes first: it signs for whoever chose nothing.
+SIGNING_ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA")
+_KEY_TYPE: Mapping[Algorithm, Literal["RSA", "EC", "OKP"]] = {
+    "RS256": "RSA",
+    "ES256": "EC",
+    "EdDSA": "OKP",
+}
+_OURS = Allowed(*SIGNING_ALGORITHMS)
 State = Literal["next", "active", "retired"]
 
 
@@ -26,16 +35,30 @@ class SigningKey:
     """A private key and where it stands in its life."""
 
     kid: str
-    key: RSAKey = field(repr=False)
+    key: RSAKey | ECKey | OKPKey = field(repr=False)
     state: State
     created_at: datetime
     retired_at: datetime | None = None
+    algorithm: Algorithm = "RS256"
 
 
-def make_key(*, bits: int, state: State, now: datetime) -> SigningKey:
-    """Return a fresh RSA key; its ``kid`` is its thumbprint (RFC 7638), so never re-used."""
-    key = RSAKey.generate_key(bits, private=True)
-    return SigningKey(key.thumbprint(), key, state, now)
+def make_key(
+    *, bits: int, state: State, now: datetime, algorithm: Algorithm = "RS256"
+) -> SigningKey:
+    """Return a fresh key; its ``kid`` is its thumbprint (RFC 7638), so never re-used.
+
+    Args:
+        bits: Of an RSA key; the others have the size that their algorithm says.
+    """
+    key: RSAKey | ECKey | OKPKey
+    match algorithm:
+        case "RS256":
+            key = RSAKey.generate_key(bits, private=True)
+        case "ES256":
+            key = ECKey.generate_key("P-256", private=True)
+        case "EdDSA":
+            key = OKPKey.generate_key("Ed25519", private=True)
+    return SigningKey(key.thumbprint(), key, state, now, algorithm=algorithm)
 
 
 def to_pem(signing_key: SigningKey) -> bytes:
@@ -43,9 +66,9 @@ def to_pem(signing_key: SigningKey) -> bytes:
     return signing_key.key.as_pem(private=True)
 
 
-def from_pem(pem: bytes) -> RSAKey:
+def from_pem(pem: bytes, algorithm: Algorithm = "RS256") -> RSAKey | ECKey | OKPKey:
     """Return the key that `to_pem` wrote."""
-    return RSAKey.import_key(pem)
+    return import_key(pem, _KEY_TYPE[algorithm])
 
 
 def jwks(keys: Sequence[SigningKey]) -> dict[str, Any]:
@@ -56,29 +79,29 @@ def jwks(keys: Sequence[SigningKey]) -> dict[str, Any]:
                 **known.key.as_dict(private=False),
                 "kid": known.kid,
                 "use": "sig",
-                "alg": ALGORITHM,
+                "alg": known.algorithm,
             }
             for known in keys
         ]
     }
 
 
-def active(keys: Sequence[SigningKey]) -> SigningKey:
-    """Return the key that signs.
+def active(keys: Sequence[SigningKey], algorithm: str = "RS256") -> SigningKey:
+    """Return the key that signs with *algorithm*.
 
     Raises:
         ConfigError: ``keys_missing``, with the command to run.
     """
     for known in keys:
-        if known.state == "active":
+        if known.state == "active" and known.algorithm == algorithm:
             return known
-    raise ConfigError("keys_missing", "no active signing key: run `oidc-bridge init`")
+    raise ConfigError("keys_missing", f"no active {algorithm} key: run `oidc-bridge init`")
 
 
 def sign(claims: dict[str, Any], signing_key: SigningKey, *, typ: str) -> str:
     """Return *claims* as a signed JWT."""
-    header = {"alg": ALGORITHM, "kid": signing_key.kid, "typ": typ}
-    return jwt.encode(header, claims, signing_key.key)
+    header = {"alg": signing_key.algorithm, "kid": signing_key.kid, "typ": typ}
+    return jwt.encode(header, claims, signing_key.key, registry=_OURS)
 
 
 def subject_of(id_token: str, keys: Sequence[SigningKey], *, issuer: str, audience: str) -> str:
@@ -88,10 +111,8 @@ def subject_of(id_token: str, keys: Sequence[SigningKey], *, issuer: str, audien
     need not be fresh; it must be ours.
     """
     try:
-        claims = jwt.decode(
-            id_token, KeySet([known.key for known in keys]), algorithms=[ALGORITHM]
-        ).claims
-    except (JoseError, ValueError):
+        claims = verify(id_token, KeySet([known.key for known in keys]), allowed=_OURS)
+    except BridgeError:
         return ""
     is_ours = claims.get("iss") == issuer and claims.get("aud") == audience
     return str(claims.get("sub", "")) if is_ours else ""

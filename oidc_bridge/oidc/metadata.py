@@ -3,12 +3,16 @@
 It says only what is true; ``tests/oidc/test_metadata.py`` holds each value against behaviour.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
-from oidc_bridge.oidc.keys import ALGORITHM
+from oidc_bridge.oidc.client import AuthMethod
+from oidc_bridge.oidc.jose import ALGORITHMS
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.oidc.scopes import SCOPES
+
+AUTH_METHODS: tuple[str, ...] = get_args(AuthMethod)
 
 
 def discovery(issuer: str) -> dict[str, Any]:
@@ -24,12 +28,19 @@ def discovery(issuer: str) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": [ALGORITHM],
-        "token_endpoint_auth_methods_supported": [
-            "client_secret_basic",
-            "client_secret_post",
-            "none",
+        "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": [
+            method for method in AUTH_METHODS if method != "none"
         ],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint": f"{issuer}/revoke",
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": [
             *("sub", "iss", "aud", "iat", "exp", "auth_time", "nonce", "sid", "at_hash"),

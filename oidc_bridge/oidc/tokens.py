@@ -20,6 +20,7 @@ def id_token_claims(
     access_token: str,
     now: datetime,
     life: timedelta,
+    algorithm: str = "RS256",
 ) -> dict[str, Any]:
     """Return the claims of an ID token (OIDC Core sections 2 and 3.1.3.6).
 
@@ -35,7 +36,7 @@ def id_token_claims(
         "exp": issued + int(life.total_seconds()),
         "auth_time": int(authenticated_at.timestamp()),
         "sid": sid,
-        "at_hash": left_half_hash(access_token),
+        "at_hash": left_half_hash(access_token, algorithm),
     }
     claims.pop("nonce", None)
     return claims if nonce is None else {**claims, "nonce": nonce}
@@ -61,7 +62,11 @@ def logout_token_claims(
     }
 
 
-def left_half_hash(token: str) -> str:
-    """Return the left half of the token's SHA-256, base64url (``at_hash``, Core 3.1.3.6)."""
-    digest = hashlib.sha256(token.encode()).digest()
+def left_half_hash(token: str, algorithm: str = "RS256") -> str:
+    """Return the left half of the token's hash, base64url (``at_hash``, Core 3.1.3.6).
+
+    The hash is the one inside the signature's algorithm: SHA-512 in Ed25519 (RFC 8032 5.1).
+    """
+    hash_name = "sha512" if algorithm == "EdDSA" else "sha256"
+    digest = hashlib.new(hash_name, token.encode()).digest()
     return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -77,6 +77,7 @@ class Authorization:
     redirect_uri: str
     code_challenge: str
     authenticated_at: datetime
+    created_at: datetime
     expires_at: datetime
     person: Person
 
@@ -96,6 +97,7 @@ FACTS = (
     _A.redirect_uri,
     _A.code_challenge,
     _A.authenticated_at,
+    _A.created_at,
     _A.code_expires_at,
     *(_P.sub, _P.localpart, _N.display_name, _N.picture, _N.email),
 )
@@ -243,6 +245,7 @@ def to_authorization(
         redirect_uri=row.redirect_uri,
         code_challenge=row.code_challenge,
         authenticated_at=row.authenticated_at,
+        created_at=row.created_at,
         expires_at=expires_at,
         # What has come to be known of them since they were asked is not told.
         person=Person(

@@ -3,10 +3,29 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, LargeBinary, Text, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    LargeBinary,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from oidc_bridge.oidc.keys import SigningKey, active, from_pem, make_key, to_pem
+from oidc_bridge.oidc.keys import (
+    SIGNING_ALGORITHMS,
+    Algorithm,
+    SigningKey,
+    State,
+    active,
+    from_pem,
+    make_key,
+    to_pem,
+)
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import Base, UtcTime
 
@@ -21,11 +40,16 @@ class SigningKeyRow(Base):
     kid: Mapped[str] = mapped_column(Text, primary_key=True)
     private_key: Mapped[bytes] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(Text)
+    algorithm: Mapped[str] = mapped_column(Text, server_default="RS256")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     retired_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 _KEYS = select(SigningKeyRow.__table__).order_by(SigningKeyRow.created_at.desc())
+_YOUNGEST = select(func.max(SigningKeyRow.created_at)).where(
+    SigningKeyRow.algorithm == bindparam("algorithm")
+)
+_FIRST: tuple[State, ...] = ("active", "next")
 _VERSION = select(SigningKeyRow.kid, SigningKeyRow.state).order_by(SigningKeyRow.kid)
 
 
@@ -39,10 +63,11 @@ def all_keys(connection: Connection, seal: Seal) -> Sequence[SigningKey]:
     return [
         SigningKey(
             kid=row.kid,
-            key=from_pem(seal.open(row.private_key, purpose=_SEALED)),
+            key=from_pem(seal.open(row.private_key, purpose=_SEALED), row.algorithm),
             state=row.state,
             created_at=row.created_at,
             retired_at=row.retired_at,
+            algorithm=row.algorithm,
         )
         for row in connection.execute(_KEYS)
     ]
@@ -61,33 +86,56 @@ def add_key(connection: Connection, signing_key: SigningKey, seal: Seal) -> None
             "kid": signing_key.kid,
             "private_key": seal.close(to_pem(signing_key), purpose=_SEALED),
             "state": signing_key.state,
+            "algorithm": signing_key.algorithm,
             "created_at": signing_key.created_at,
         },
     )
 
 
 def make_first_keys(connection: Connection, seal: Seal, *, bits: int, now: datetime) -> None:
-    """Make the key that signs and the one after it, if there is none."""
-    if not keys_version(connection):
-        add_key(connection, make_key(bits=bits, state="active", now=now), seal)
-        add_key(connection, make_key(bits=bits, state="next", now=now), seal)
+    """Make the key that signs and the one after it for each algorithm that has none."""
+    present = {known.algorithm for known in all_keys(connection, seal)}
+    for algorithm in SIGNING_ALGORITHMS:
+        if algorithm not in present:
+            for state in _FIRST:
+                made = make_key(bits=bits, state=state, now=now, algorithm=algorithm)
+                add_key(connection, made, seal)
 
 
-def rotate_keys(connection: Connection, seal: Seal, *, bits: int, now: datetime) -> str:
+def rotate_keys(
+    connection: Connection, seal: Seal, *, bits: int, now: datetime, algorithm: Algorithm = "RS256"
+) -> str:
     """Retire the active key, use the next one, make the one after; return the new active kid.
 
     Raises:
         ConfigError: ``keys_missing``.
     """
-    keys = all_keys(connection, seal)
+    keys = [known for known in all_keys(connection, seal) if known.algorithm == algorithm]
+    retiring = active(keys, algorithm)
     upcoming = next((known for known in keys if known.state == "next"), None)
     if upcoming is None:
-        upcoming = make_key(bits=bits, state="next", now=now)
+        upcoming = make_key(bits=bits, state="next", now=now, algorithm=algorithm)
         add_key(connection, upcoming, seal)
-    _set_state(connection, active(keys).kid, "retired", retired_at=now)
+    _set_state(connection, retiring.kid, "retired", retired_at=now)
     _set_state(connection, upcoming.kid, "active")
-    add_key(connection, make_key(bits=bits, state="next", now=now), seal)
+    add_key(connection, make_key(bits=bits, state="next", now=now, algorithm=algorithm), seal)
     return upcoming.kid
+
+
+def rotate_old_keys(
+    connection: Connection, seal: Seal, *, bits: int, life: timedelta, now: datetime
+) -> Sequence[str]:
+    """Rotate each algorithm whose last rotation is *life* ago; return the new active kids.
+
+    The youngest key was made by that rotation, so whatever becomes active has been published for
+    as long, and nobody meets a key that their cached JWKS does not have.
+    """
+    turned = []
+    for algorithm in SIGNING_ALGORITHMS:
+        youngest = connection.execute(_YOUNGEST, {"algorithm": algorithm}).scalar_one()
+        if youngest is not None and now - youngest >= life:
+            turned.append(rotate_keys(connection, seal, bits=bits, now=now, algorithm=algorithm))
+    return turned
 
 
 def forget_keys(connection: Connection, *, now: datetime, token_life: timedelta) -> int:

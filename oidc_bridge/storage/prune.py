@@ -11,6 +11,7 @@ from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
+from oidc_bridge.storage.once import UsedJtiRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
@@ -30,6 +31,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("handovers", HandoverRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),
+        ("used client assertions and DPoP proofs", UsedJtiRow),
     )
     for what, row in tables:
         table = row.__table__

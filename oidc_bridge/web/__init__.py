@@ -12,8 +12,17 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from oidc_bridge.config import Settings
-from oidc_bridge.errors import BridgeError, ConfigError, PageError, ProofError, SentError, explain
+from oidc_bridge.errors import (
+    BridgeError,
+    ConfigError,
+    PageError,
+    ProofError,
+    SentError,
+    TokenError,
+    explain,
+)
 from oidc_bridge.identity import Proof
+from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch
@@ -26,11 +35,12 @@ log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
 # Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
-_PROTOCOL = frozenset({"/token", "/userinfo"})
+_PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
+    "Access-Control-Expose-Headers": "WWW-Authenticate",
 }
 
 
@@ -175,13 +185,15 @@ def show_error(error: BridgeError) -> Response:
 
 
 def json_error(error: SentError) -> Response:
-    """Return an error of the token or userinfo endpoint (RFC 6749 section 5.2)."""
+    """Return an error of an endpoint that programs speak to (RFC 6749 section 5.2)."""
+    realm = f'realm="{bridge().settings.host}"'
     headers = {}
-    if error.status == 401:
-        scheme = "Bearer" if error.code == "invalid_token" else "Basic"
-        headers["WWW-Authenticate"] = f'{scheme} realm="{bridge().settings.host}"'
-        if error.code == "invalid_token" and "Authorization" in request.headers:
-            headers["WWW-Authenticate"] += f', error="{error.code}"'
+    if isinstance(error, TokenError):
+        said = "" if error.is_quiet else f', error="{error.code}"'
+        algorithms = f', algs="{" ".join(ALGORITHMS)}"' if error.scheme == "DPoP" else ""
+        headers["WWW-Authenticate"] = f"{error.scheme} {realm}{said}{algorithms}"
+    elif error.status == 401:
+        headers["WWW-Authenticate"] = f"Basic {realm}"
     return json_answer(
         {"error": error.code, "error_description": error.detail},
         status=error.status,

@@ -1,22 +1,37 @@
 """Clients that speak to us themselves: which one it is, and its keys."""
 
+import logging
 from collections.abc import Mapping
 
 from flask import request
 from joserfc.jwk import KeySet, import_key
 
-from oidc_bridge.errors import SentError
+from oidc_bridge.errors import BridgeError, SentError
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.redeem import authenticate, read_credentials, read_form
+from oidc_bridge.oidc.client_authentication import (
+    authenticate,
+    check_assertion,
+    read_credentials,
+    refusal,
+)
+from oidc_bridge.oidc.dpop import DpopProof, check_proof
+from oidc_bridge.oidc.redeem import read_form
+from oidc_bridge.storage import write
+from oidc_bridge.storage.once import use_jti
 from oidc_bridge.web import bridge, pairs
+
+log = logging.getLogger(__name__)
 
 
 def read_body() -> Mapping[str, str]:
-    """Return the parameters of the request's body; they count there only, never in the query.
+    """Return the parameters of the request's body.
 
     Raises:
         SentError: ``invalid_request``.
     """
+    # RFC 6749 2.3.1: a secret in a URL ends up in logs; whoever sends one there must hear of it.
+    if request.query_string:
+        raise SentError("invalid_request", "Send parameters in the body, not in the query.")
     if request.mimetype != "application/x-www-form-urlencoded":
         raise SentError("invalid_request", "Send application/x-www-form-urlencoded.")
     return read_form(pairs(request.form.lists()))
@@ -29,8 +44,64 @@ def get_caller(form: Mapping[str, str]) -> Client:
         SentError: ``invalid_client`` (401), ``invalid_request``.
     """
     credentials = read_credentials(form, request.headers.get("Authorization"))
-    known = bridge().snapshots.current().clients
-    return authenticate(credentials, known.get(credentials.client_id))
+    client = bridge().snapshots.current().clients.get(credentials.client_id)
+    if credentials.assertion is None:
+        return authenticate(credentials, client)
+    if client is None or "private_key_jwt" not in client.auth_methods:
+        raise refusal()
+    try:
+        _use_assertion(credentials.assertion, client)
+    except BridgeError as error:
+        log.info("client refused client=%s why=%s", client.id, error)
+        raise refusal() from error
+    return client
+
+
+def _use_assertion(assertion: str, client: Client) -> None:
+    parts = bridge()
+    issuer = parts.settings.issuer
+    checked = check_assertion(
+        assertion,
+        keys_of(client),
+        client=client,
+        audiences=(issuer, f"{issuer}/token", f"{issuer}{request.path}"),
+        now=parts.clock(),
+    )
+    # In a transaction of its own: whatever becomes of the request, it is used up.
+    is_fresh = write(
+        lambda connection: use_jti(
+            connection, f"client {client.id}", checked.jti, expires_at=checked.expires_at
+        )
+    )
+    if not is_fresh:
+        raise BridgeError("jwt_refused", "jti was used before")
+
+
+def find_proof(*, access_token: str | None = None) -> DpopProof | None:
+    """Return what the request's ``DPoP`` header proves, used up; None if it has none.
+
+    Raises:
+        SentError: ``invalid_dpop_proof``.
+    """
+    sent = request.headers.getlist("DPoP")
+    if not sent:
+        return None
+    parts = bridge()
+    proof = check_proof(
+        sent[0] if len(sent) == 1 else "",
+        method=request.method,
+        url=f"{parts.settings.issuer}{request.path}",
+        now=parts.clock(),
+        access_token=access_token,
+    )
+    is_fresh = write(
+        lambda connection: use_jti(
+            connection, f"dpop {proof.jkt}", proof.jti, expires_at=proof.expires_at
+        )
+    )
+    if not is_fresh:
+        raise SentError("invalid_dpop_proof", "The DPoP proof is not acceptable.")
+    return proof
 
 
 def keys_of(client: Client) -> KeySet:

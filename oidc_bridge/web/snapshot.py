@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Engine
 
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.keys import SigningKey, active, as_bytes, jwks
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, SigningKey, active, as_bytes, jwks
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage.apps import all_clients
@@ -33,8 +33,16 @@ class Snapshot:
     clients: dict[str, Client]
     keys: Sequence[SigningKey]
     keys_version: tuple[tuple[str, str], ...]
-    signing_key: SigningKey
+    signing_keys: Mapping[str, SigningKey]
     documents: Mapping[str, Document]
+
+    def key_for(self, algorithm: str) -> SigningKey:
+        """Return the key that signs with *algorithm*.
+
+        Raises:
+            ConfigError: ``keys_missing``.
+        """
+        return self.signing_keys.get(algorithm) or active(self.keys, algorithm)
 
 
 class Snapshots:
@@ -72,13 +80,16 @@ class Snapshots:
             clients = {client.id: client for client in all_clients(connection)}
             version = keys_version(connection)
             if before is not None and before.keys_version == version:
-                return Snapshot(clients, before.keys, version, before.signing_key, before.documents)
+                return Snapshot(
+                    clients, before.keys, version, before.signing_keys, before.documents
+                )
             keys = all_keys(connection, self._seal)
         documents = {
             "discovery": _document(as_bytes(discovery(self._issuer))),
             "jwks": _document(as_bytes(jwks(keys))),
         }
-        return Snapshot(clients, keys, version, active(keys), documents)
+        by_algorithm = {str(name): active(keys, name) for name in SIGNING_ALGORITHMS}
+        return Snapshot(clients, keys, version, by_algorithm, documents)
 
 
 def _document(body: bytes) -> Document:

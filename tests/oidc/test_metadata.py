@@ -5,11 +5,13 @@ from typing import get_args
 
 import pytest
 from authlib.oidc.discovery import OpenIDProviderMetadata
+from joserfc import jws
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.authorize import answer_url, check_request, find_target
 from oidc_bridge.oidc.client import AuthMethod
-from oidc_bridge.oidc.keys import ALGORITHM
+from oidc_bridge.oidc.jose import ANY_ALGORITHM
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, make_key, sign
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.oidc.redeem import read_request
 from oidc_bridge.oidc.scopes import SCOPES, Person, claims_for
@@ -125,11 +127,30 @@ def test_the_grants_are_those_of_the_token_endpoint():
 
 
 def test_clients_authenticate_as_is_said():
-    assert DOCUMENT["token_endpoint_auth_methods_supported"] == list(get_args(AuthMethod))
+    methods = list(get_args(AuthMethod))
+
+    assert DOCUMENT["token_endpoint_auth_methods_supported"] == methods
+    assert DOCUMENT["revocation_endpoint_auth_methods_supported"] == methods
+    # Introspection is not for the public: `test_tokens_about` has that refused.
+    assert DOCUMENT["introspection_endpoint_auth_methods_supported"] == methods[:-1]
+    for endpoint in ("token", "revocation", "introspection"):
+        said = DOCUMENT[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert tuple(said) == ANY_ALGORITHM.allowed
+
+
+def test_proofs_of_possession_are_signed_as_is_said():
+    assert tuple(DOCUMENT["dpop_signing_alg_values_supported"]) == ANY_ALGORITHM.allowed
 
 
 def test_id_tokens_are_signed_as_is_said():
-    assert DOCUMENT["id_token_signing_alg_values_supported"] == [ALGORITHM] == ["RS256"]
+    said = DOCUMENT["id_token_signing_alg_values_supported"]
+
+    assert said == DOCUMENT["userinfo_signing_alg_values_supported"] == list(SIGNING_ALGORITHMS)
+    assert said[0] == "RS256"
+    for algorithm in said:
+        key = make_key(bits=2048, state="active", now=NOW, algorithm=algorithm)
+        header = jws.extract_compact(sign({}, key, typ="JWT").encode()).headers()
+        assert header["alg"] == algorithm
 
 
 @pytest.mark.parametrize(

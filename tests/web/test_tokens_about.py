@@ -1,0 +1,293 @@
+"""Introspection and revocation: whose tokens, and what others learn of them."""
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from werkzeug.test import TestResponse
+
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.storage import write
+from oidc_bridge.storage.resource_servers import allow_introspection, deny_introspection
+from oidc_bridge.web import tokens_about
+from tests.conftest import Clock
+from tests.driver import (
+    HOMESERVER,
+    ISSUER,
+    WIKI,
+    Person,
+    ask_token,
+    enrol,
+    query_of,
+    read_id_token,
+    secret_of,
+    userinfo,
+)
+
+OFFLINE = {"scope": "openid profile offline_access", "scopes": ("profile", "offline_access")}
+API = replace(WIKI, id="api")
+SPA = replace(WIKI, id="spa", auth_methods=("none",))
+NOTHING = {"active": False}
+
+
+def ask(
+    app: Flask, path: str, token: object, client: Client = HOMESERVER, **more: str
+) -> TestResponse:
+    return app.test_client().post(
+        path,
+        data={"token": str(token), **more},
+        base_url=ISSUER,
+        auth=(client.id, secret_of(client)),
+    )
+
+
+def introspect(app: Flask, token: object, client: Client = HOMESERVER, **more: str) -> object:
+    answer = ask(app, "/introspect", token, client, **more)
+    assert answer.status_code == 200, answer.text
+    return answer.get_json()
+
+
+def revoke(app: Flask, token: object, client: Client = HOMESERVER, **more: str) -> None:
+    answer = ask(app, "/revoke", token, client, **more)
+    assert (answer.status_code, answer.data) == (200, b"")
+
+
+def refresh(app: Flask, token: object, client: Client = HOMESERVER) -> dict[str, object]:
+    form = {"grant_type": "refresh_token", "refresh_token": str(token)}
+    return ask_token(app, form, client).get_json()
+
+
+def allow(app: Flask, server: Client, client: Client) -> None:
+    with app.app_context():
+        write(lambda connection: allow_introspection(connection, server.id, client.id))
+
+
+# --- introspection ---
+
+
+@pytest.mark.spec("RFC 7662", "2.2")
+def test_a_client_learns_what_its_access_token_is_worth(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
+    tokens = ann.tokens(**OFFLINE)
+
+    assert introspect(app, tokens["access_token"]) == {
+        "active": True,
+        "iss": ISSUER,
+        "client_id": "synapse",
+        "sub": read_id_token(app, str(tokens["id_token"]))["sub"],
+        "scope": "openid profile offline_access",
+        "exp": int(clock().timestamp()) + 300,
+        "token_type": "Bearer",
+    }
+
+
+def test_of_a_refresh_token_too_but_it_is_no_bearer_token(app: Flask, ann: Person) -> None:
+    told = introspect(app, ann.tokens(**OFFLINE)["refresh_token"])
+
+    assert told["active"] is True
+    assert "token_type" not in told
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "id_token", "nonsense"])
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_a_hint_never_hides_a_token(app: Flask, ann: Person, kind: str, hint: str) -> None:
+    token = ann.tokens(**OFFLINE)[kind]
+
+    assert introspect(app, token, token_type_hint=hint)["active"] is True
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_i2_another_client_learns_nothing(app: Flask, ann: Person, kind: str) -> None:
+    assert introspect(app, ann.tokens(**OFFLINE)[kind], WIKI) == NOTHING
+
+
+def test_i2_a_listed_resource_server_learns_of_access_tokens_only(app: Flask, ann: Person) -> None:
+    enrol(app, API)
+    tokens = ann.tokens(**OFFLINE)
+    allow(app, API, HOMESERVER)
+
+    assert introspect(app, tokens["access_token"], API)["client_id"] == "synapse"
+    assert introspect(app, tokens["refresh_token"], API) == NOTHING
+
+
+def test_i2_a_listing_is_for_one_client_and_one_direction(app: Flask, ann: Person) -> None:
+    enrol(app, API)
+    allow(app, API, WIKI)
+    allow(app, HOMESERVER, API)
+
+    assert introspect(app, ann.tokens()["access_token"], API) == NOTHING
+
+
+def test_i2_a_listing_that_was_taken_back_is_over(app: Flask, ann: Person) -> None:
+    enrol(app, API)
+    token = ann.tokens()["access_token"]
+    allow(app, API, HOMESERVER)
+    with app.app_context():
+        write(lambda connection: deny_introspection(connection, "api", "synapse"))
+
+    assert introspect(app, token, API) == NOTHING
+
+
+def test_dead_tokens_are_not_active(app: Flask, ann: Person, clock: Clock) -> None:
+    tokens = ann.tokens(**OFFLINE)
+    code = query_of(ann.sign_in())["code"]
+    refresh(app, tokens["refresh_token"])
+
+    for dead in (tokens["refresh_token"], tokens["id_token"], code, "unknown", "x" * 4096):
+        assert introspect(app, dead) == NOTHING
+    clock.advance(seconds=300)
+    assert introspect(app, tokens["access_token"]) == NOTHING
+
+
+def test_removed_access_is_not_active(app: Flask, ann: Person) -> None:
+    tokens = ann.tokens(**OFFLINE)
+    ann.remove_first_app()
+
+    for kind in ("access_token", "refresh_token"):
+        assert introspect(app, tokens[kind]) == NOTHING
+
+
+@pytest.mark.spec("RFC 7662", "2.1")
+def test_i2_whoever_does_not_prove_who_they_are_learns_nothing(app: Flask, ann: Person) -> None:
+    enrol(app, SPA)
+    token = str(ann.tokens()["access_token"])
+
+    for form in ({}, {"client_id": "spa"}, {"client_id": "synapse"}):
+        answer = app.test_client().post(
+            "/introspect", data={"token": token, **form}, base_url=ISSUER
+        )
+        assert answer.status_code == 401
+        assert answer.get_json()["error"] == "invalid_client"
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+def test_an_access_token_does_not_open_introspection(app: Flask, ann: Person) -> None:
+    token = str(ann.tokens()["access_token"])
+
+    answer = app.test_client().post(
+        "/introspect",
+        data={"token": token},
+        base_url=ISSUER,
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/introspect", "/revoke"])
+def test_a_token_must_be_named_in_a_form(app: Flask, path: str) -> None:
+    browser = app.test_client()
+    auth = (WIKI.id, secret_of(WIKI))
+
+    for request in (
+        {"data": {}},
+        {"data": {"x": "y"}},
+        {"json": {"token": "x"}},
+        {"data": {"token": ["x", "y"]}},
+        {"data": {"token": "x"}, "query_string": {"token": "x"}},
+    ):
+        answer = browser.post(path, base_url=ISSUER, auth=auth, **request)
+        assert answer.status_code == 400
+        assert answer.get_json()["error"] == "invalid_request"
+    assert browser.get(path, base_url=ISSUER).status_code == 405
+
+
+# --- revocation ---
+
+
+@pytest.mark.spec("RFC 7009", "2.1")
+def test_an_access_token_that_is_revoked_goes_alone(app: Flask, ann: Person) -> None:
+    tokens = ann.tokens(**OFFLINE)
+
+    revoke(app, tokens["access_token"])
+
+    assert userinfo(app, str(tokens["access_token"])).status_code == 401
+    assert "access_token" in refresh(app, tokens["refresh_token"])
+
+
+@pytest.mark.spec("RFC 7009", "2.1")
+def test_r4_a_refresh_token_that_is_revoked_takes_its_family_along(app: Flask, ann: Person) -> None:
+    first = ann.tokens(**OFFLINE)
+    second = refresh(app, first["refresh_token"])
+
+    revoke(app, first["refresh_token"], token_type_hint="access_token")
+
+    for tokens in (first, second):
+        assert userinfo(app, str(tokens["access_token"])).status_code == 401
+    assert refresh(app, second["refresh_token"])["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+def test_i1_another_clients_token_is_untouched(app: Flask, ann: Person, kind: str) -> None:
+    tokens = ann.tokens(**OFFLINE)
+
+    revoke(app, tokens[kind], WIKI)
+
+    assert userinfo(app, str(tokens["access_token"])).status_code == 200
+    assert "access_token" in refresh(app, tokens["refresh_token"])
+
+
+def test_i1_a_resource_server_reads_and_does_not_revoke(app: Flask, ann: Person) -> None:
+    enrol(app, API)
+    allow(app, API, HOMESERVER)
+    token = ann.tokens()["access_token"]
+
+    revoke(app, token, API)
+
+    assert introspect(app, token, API)["active"] is True
+
+
+@pytest.mark.spec("RFC 7009", "2.2")
+def test_an_unknown_token_is_answered_like_one_that_was_ended(app: Flask) -> None:
+    revoke(app, "unknown")
+
+
+def test_a_public_client_revokes_its_own(app: Flask, ann: Person) -> None:
+    enrol(app, SPA)
+    code = query_of(ann.sign_in(SPA))["code"]
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": SPA.redirect_uris[0],
+        "code_verifier": "v" * 43,
+        "client_id": "spa",
+    }
+    browser = app.test_client()
+    token = browser.post("/token", data=form, base_url=ISSUER).get_json()["access_token"]
+
+    form = {"token": token, "client_id": "spa"}
+    assert browser.post("/revoke", data=form, base_url=ISSUER).status_code == 200
+
+    assert userinfo(app, token).status_code == 401
+
+
+@pytest.mark.parametrize("secret", ["wrong", None])
+def test_nobody_revokes_in_the_name_of_a_client(
+    app: Flask, ann: Person, secret: str | None
+) -> None:
+    token = str(ann.tokens()["access_token"])
+    form = {"token": token, "client_id": "synapse"} | ({"client_secret": secret} if secret else {})
+
+    answer = app.test_client().post("/revoke", data=form, base_url=ISSUER)
+
+    assert answer.get_json()["error"] == "invalid_client"
+    assert userinfo(app, token).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/introspect", "/revoke"])
+def test_i1_a_database_that_fails_is_not_taken_for_a_yes(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def fail(_connection: Connection, *_: object, **__: object) -> None:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    for name in ("find_token", "end_token"):
+        monkeypatch.setattr(tokens_about, name, fail)
+
+    answer = ask(app, path, "x")
+
+    assert answer.status_code == 500
+    assert answer.get_json()["error"] == "server_error"
