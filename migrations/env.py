@@ -11,6 +11,7 @@ from oidc_bridge.storage import (
     consents,
     keys,
     ledger,
+    outbox,
     personas,
     requests,
     sessions,
@@ -20,7 +21,7 @@ from oidc_bridge.storage import (
 # Importing the modules fills the metadata that autogenerate compares with.
 TABLES_OF = (
     *(accounts, apps, authorizations, consents, keys),
-    *(ledger, personas, requests, sessions, tokens),
+    *(ledger, outbox, personas, requests, sessions, tokens),
 )
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")

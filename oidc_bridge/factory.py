@@ -26,8 +26,10 @@ from oidc_bridge.web import (
     authorize,
     consent,
     documents,
+    end_session,
     install,
     public,
+    sign_out,
     signin,
     system_clock,
     token,
@@ -63,7 +65,17 @@ def create_app(
             raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
-    for part in (public, documents, authorize, token, signin, consent, account):
+    for part in (
+        public,
+        documents,
+        authorize,
+        token,
+        signin,
+        consent,
+        account,
+        sign_out,
+        end_session,
+    ):
         app.register_blueprint(part.views)
     return app
 

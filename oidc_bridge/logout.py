@@ -19,7 +19,7 @@ from oidc_bridge.ports import Fetched
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.keys import all_keys
-from oidc_bridge.storage.ledger import (
+from oidc_bridge.storage.outbox import (
     LogoutDelivery,
     claim_delivery,
     is_delivery_due,

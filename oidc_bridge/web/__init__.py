@@ -107,14 +107,16 @@ def see_other(url: str) -> Response:
     return Response(status=303, headers={"Location": url})
 
 
-def let_form_lead_to(redirect_uri: str, app_key: str) -> None:
+def let_form_lead_to(redirect_uri: str, app_key: str = "") -> None:
     """Let this page's forms end at the client and the app, through however many redirects.
 
     Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
     the way back to the client would be blocked, silently.
     """
-    targets = (str(read_origin(redirect_uri)), app_key)
-    g.form_targets = dict.fromkeys(target for target in targets if target)
+    scheme = redirect_uri.partition(":")[0].lower()
+    is_web = scheme in ("http", "https")
+    target = str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
+    g.form_targets = dict.fromkeys(target for target in (target, app_key) if target)
 
 
 def _add_headers(answer: Response) -> Response:

@@ -1,7 +1,6 @@
 """The account page: my apps, where I'm signed in, take it back."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -9,19 +8,18 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
-from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import hold_account
-from oidc_bridge.storage.authorizations import revoke, revoke_of_account, revoke_of_sessions
+from oidc_bridge.storage.authorizations import revoke, revoke_of_account
 from oidc_bridge.storage.consents import (
     AppConsent,
-    apps_of_sessions,
     find_app_consent,
     remove_consent,
 )
-from oidc_bridge.storage.ledger import record, tell_of_account, tell_of_app, tell_of_sessions
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.outbox import tell_of_account, tell_of_app
 from oidc_bridge.storage.requests import keep_request
-from oidc_bridge.storage.sessions import Session, end_sessions, sessions_of
+from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.overview import apps_of, browsers_of
@@ -33,17 +31,10 @@ from oidc_bridge.web.session import (
     keep_browser,
     new_browser,
 )
+from oidc_bridge.web.sign_out import end, signed_out
 from oidc_bridge.web.signin import make_challenge
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Outcome:
-    """What becomes of an app: ``pending`` (it is being told) or ``none`` (it cannot be)."""
-
-    title: str
-    state: str
 
 
 views = Blueprint("account", __name__, url_prefix="/account")
@@ -104,8 +95,10 @@ def begin() -> Response:
 def sign_out() -> Response:
     """Sign this browser out, and every app that knows its session."""
     check_form()
-    told = _change(lambda connection, session, now: _end(connection, session, [session.id], now))
-    return drop_session(_signed_out("You are signed out", told))
+    sign_out_id = _change(
+        lambda connection, session, now: end(connection, session, [session.id], now=now)
+    )
+    return drop_session(signed_out(sign_out_id))
 
 
 @views.post("/sessions/<id:session_id>/sign-out")
@@ -114,7 +107,7 @@ def sign_out_session(session_id: str) -> Response:
     check_form()
 
     def end_one(connection: Connection, session: Session, now: datetime) -> bool:
-        _end(connection, session, [session_id], now)
+        end(connection, session, [session_id], now=now)
         return session.id == session_id
 
     is_this = _change(end_one)
@@ -138,14 +131,14 @@ def sign_out_everywhere() -> Response:
             button="Sign out everywhere",
         )
 
-    def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[Outcome]:
+    def end_all(connection: Connection, session: Session, now: datetime) -> str:
         ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
-        told = _end(connection, session, ids, now)
+        sign_out_id = end(connection, session, ids, now=now)
         tell_of_account(connection, session.account_id, now=now)
         revoke_of_account(connection, session.account_id, now=now)
-        return told
+        return sign_out_id
 
-    return drop_session(_signed_out("You are signed out everywhere", _change(end_all)))
+    return drop_session(signed_out(_change(end_all)))
 
 
 @views.post("/apps/<id:consent_id>/remove")
@@ -211,43 +204,6 @@ def _my_app(connection: Connection, session: Session, consent_id: str) -> AppCon
     if mine is None:
         raise PageError("not_found", "consent", status=404)
     return mine
-
-
-def _end(
-    connection: Connection, session: Session, ids: Sequence[str], now: datetime
-) -> Sequence[Outcome]:
-    """End those of *ids* that are this person's sessions; return what becomes of the apps."""
-    live = {known.id for known in sessions_of(connection, session.account_id, now=now)}
-    ids = [session_id for session_id in ids if session_id in live]
-    clients = bridge().snapshots.current().clients
-    outcomes = {
-        Outcome(title, "pending" if _can_be_told(clients.get(client_id)) else "none")
-        for _, client_id, title in apps_of_sessions(connection, ids)
-    }
-    tell_of_sessions(connection, session.account_id, ids, now=now)
-    revoke_of_sessions(connection, ids, now=now)
-    end_sessions(connection, session.account_id, ids, now=now)
-    record(
-        connection,
-        "signed out",
-        now=now,
-        account_id=session.account_id,
-        sessions=str(len(ids)),
-    )
-    return sorted(outcomes)
-
-
-def _can_be_told(client: Client | None) -> bool:
-    return client is not None and client.backchannel_logout_uri is not None
-
-
-def _signed_out(title: str, outcomes: Sequence[Outcome]) -> Response:
-    return page(
-        "account/signed_out.html",
-        title=title,
-        outcomes=outcomes,
-        again_url=url_for("account.overview"),
-    )
 
 
 def _confirm(browser: str, *, title: str, effect: Sequence[str], button: str) -> Response:
