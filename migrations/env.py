@@ -13,6 +13,7 @@ from oidc_bridge.storage import (
     ledger,
     outbox,
     personas,
+    registrations,
     requests,
     sessions,
     tokens,
@@ -21,7 +22,7 @@ from oidc_bridge.storage import (
 # Importing the modules fills the metadata that autogenerate compares with.
 TABLES_OF = (
     *(accounts, apps, authorizations, consents, keys),
-    *(ledger, outbox, personas, requests, sessions, tokens),
+    *(ledger, outbox, personas, registrations, requests, sessions, tokens),
 )
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")

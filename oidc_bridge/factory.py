@@ -29,11 +29,13 @@ from oidc_bridge.web import (
     end_session,
     install,
     public,
+    registration,
     sign_out,
     signin,
     system_clock,
     token,
 )
+from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
 
 _MAX_BODY = 256 * 1024
@@ -58,13 +60,21 @@ def create_app(
     with app.app_context():
         try:
             storage.check_schema(db.engine, settings.database)
-            snapshots = Snapshots(db.engine, seal, settings.issuer)
+            snapshots = Snapshots(
+                db.engine,
+                seal,
+                settings.issuer,
+                offers_registration=settings.registration.mode != "closed",
+            )
             snapshots.current()
         except BridgeError:
             db.engine.dispose()
             raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
-    install(app, Bridge(settings, seal, proofs, snapshots, clock))
+    strangers = fetch or make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    install(
+        app, Bridge(settings, seal, proofs, snapshots, strangers, FetchedKeys(strangers), clock)
+    )
     for part in (
         public,
         documents,
@@ -75,6 +85,7 @@ def create_app(
         account,
         sign_out,
         end_session,
+        registration,
     ):
         app.register_blueprint(part.views)
     return app
@@ -104,7 +115,8 @@ def _deliver(app: Flask, settings: Settings) -> None:
 
 def make_courier(settings: Settings) -> Courier:
     """Return the outbox's worker; it needs an application context to work in."""
-    post = make_fetch(settings).post_form
+    # What an operator typed is exempt by itself; this is for clients that registered themselves.
+    post = GuardedFetch(exempt=settings.registration.allow_private).post_form
     return Courier(settings.issuer, settings.seal(), post, system_clock)
 
 
@@ -155,14 +167,19 @@ def make_fetch(settings: Settings) -> GuardedFetch:
     return GuardedFetch(exempt=settings.allow_private)
 
 
+def make_strangers_fetch(settings: Settings, *, exempt: frozenset[str]) -> GuardedFetch:
+    """Return the way out to addresses that strangers named: half of our threads stay free of it."""
+    return GuardedFetch(exempt=exempt, budget=2.0, at_once=max(1, settings.server.threads // 2))
+
+
 def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
     """Return the enabled proofs. A fifth wallet is one file and one line here.
 
     Args:
         fetch: What reaches outside; the guarded ones if not given.
     """
-    # No exemption holds for addresses of strangers, and half of our threads stay free of them.
-    strangers = GuardedFetch(budget=2.0, at_once=max(1, settings.server.threads // 2))
+    # No exemption holds for addresses that come from wallets.
+    strangers = make_strangers_fetch(settings, exempt=frozenset())
     issuer = settings.issuer
     services = tuple(NameService(known.url, known.labels) for known in settings.names)
     return [

@@ -120,8 +120,10 @@ class Courier:
             signing_key = active(all_keys(connection, self.seal))
         token = sign(claims, signing_key, typ="logout+jwt")
         try:
-            # Clients are registered by the operator alone, and a Synapse is often internal.
-            answer = self.post(delivery.uri, {"logout_token": token}, is_operators=True)
+            # What an operator registered may be internal, as a Synapse often is; nothing else.
+            answer = self.post(
+                delivery.uri, {"logout_token": token}, is_operators=delivery.is_operators
+            )
         except FetchError as error:
             return f"unreachable ({error.code})", False
         if answer.status in (200, 204):

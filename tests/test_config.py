@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from oidc_bridge.config import Lifetimes, NameLookup, Server, Settings, WebWallet, data_dir, load
+from oidc_bridge.config import (
+    Lifetimes,
+    NameLookup,
+    Registration,
+    Server,
+    Settings,
+    WebWallet,
+    data_dir,
+    load,
+)
 from oidc_bridge.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -520,6 +529,7 @@ def test_the_example_names_every_setting_and_no_other():
     assert set(example) == names_of(Settings)
     assert set(example["server"]) == names_of(Server)
     assert set(example["lifetimes"]) == names_of(Lifetimes)
+    assert set(example["registration"]) == names_of(Registration)
     assert set(example["wallets"][0]) == names_of(WebWallet)
     assert set(example["names"][0]) == names_of(NameLookup)
 
@@ -531,7 +541,9 @@ def test_the_example_shows_the_defaults(read, tmp_path):
     path.write_text(_COMMENTED.sub("", EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
     shown = load(path)
 
-    assert shown.model_dump(exclude=_EXAMPLES) == default.model_dump(exclude=_EXAMPLES)
+    apart: dict[str, object] = {**dict.fromkeys(_EXAMPLES, True)}
+    apart["registration"] = {"allow_private"}
+    assert shown.model_dump(exclude=apart) == default.model_dump(exclude=apart)
     assert shown.names == (NameLookup(url=shown.names[0].url),)
 
 

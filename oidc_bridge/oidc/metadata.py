@@ -11,7 +11,7 @@ from oidc_bridge.oidc.keys import ALGORITHM
 from oidc_bridge.oidc.scopes import SCOPES
 
 
-def discovery(issuer: str) -> dict[str, Any]:
+def discovery(issuer: str, *, offers_registration: bool = False) -> dict[str, Any]:
     """Return the discovery document, checked by Authlib's rules for one."""
     document = {
         "issuer": issuer,
@@ -45,6 +45,8 @@ def discovery(issuer: str) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "account_management_uri": f"{issuer}/account",
     }
+    if offers_registration:
+        document["registration_endpoint"] = f"{issuer}/register"
     if issuer.startswith("https://"):  # Authlib knows no loopback
         OpenIDProviderMetadata(document).validate()
     return document

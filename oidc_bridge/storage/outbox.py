@@ -25,6 +25,7 @@ from oidc_bridge.storage.apps import ClientRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.personas import PersonaRow
+from oidc_bridge.storage.registrations import has_registered_itself
 from oidc_bridge.storage.sessions import SessionRow
 
 
@@ -87,6 +88,7 @@ class LogoutDelivery:
     sub: str
     sid: str
     tries: int
+    is_operators: bool
 
 
 _A = AuthorizationRow
@@ -220,7 +222,8 @@ def claim_delivery(
             _CLAIM, {"delivery": delivery, "due": now, "lease": now + lease}
         ).first()
         if row is not None:
-            return LogoutDelivery(*row)
+            is_operators = not has_registered_itself(connection, row.client_id)
+            return LogoutDelivery(*row, is_operators=is_operators)
     return None
 
 

@@ -1,9 +1,8 @@
-"""Clients that speak to us themselves: which one it is, and its keys."""
+"""Clients that speak to us themselves: which one it is."""
 
 from collections.abc import Mapping
 
 from flask import request
-from joserfc.jwk import KeySet, import_key
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
@@ -31,9 +30,3 @@ def get_caller(form: Mapping[str, str]) -> Client:
     credentials = read_credentials(form, request.headers.get("Authorization"))
     known = bridge().snapshots.current().clients
     return authenticate(credentials, known.get(credentials.client_id))
-
-
-def keys_of(client: Client) -> KeySet:
-    """Return the public keys that *client* registered; none if it registered none."""
-    registered = client.metadata.jwks or {}
-    return KeySet([import_key(key) for key in registered.get("keys", ())])

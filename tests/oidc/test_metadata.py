@@ -125,7 +125,19 @@ def test_the_grants_are_those_of_the_token_endpoint():
 
 
 def test_clients_authenticate_as_is_said():
-    assert DOCUMENT["token_endpoint_auth_methods_supported"] == list(get_args(AuthMethod))
+    # private_key_jwt may be registered; it is said when the token endpoint takes it.
+    said = [method for method in get_args(AuthMethod) if method != "private_key_jwt"]
+    assert DOCUMENT["token_endpoint_auth_methods_supported"] == said
+
+
+def test_registration_is_said_only_where_it_is_offered():
+    assert "registration_endpoint" not in DOCUMENT
+    offered = discovery(ISSUER, offers_registration=True)
+    assert offered["registration_endpoint"] == f"{ISSUER}/register"
+
+
+def test_the_end_of_a_session_is_said():
+    assert DOCUMENT["end_session_endpoint"] == f"{ISSUER}/end-session"
 
 
 def test_id_tokens_are_signed_as_is_said():
