@@ -14,7 +14,9 @@ from oidc_bridge.storage import (
     keys,
     ledger,
     names,
+    outbox,
     personas,
+    registrations,
     requests,
     sessions,
     tokens,
@@ -22,8 +24,8 @@ from oidc_bridge.storage import (
 
 # Importing the modules fills the metadata that autogenerate compares with.
 TABLES_OF = (
-    *(accounts, apps, authorizations, challenges, consents, handovers, keys),
-    *(ledger, names, personas, requests, sessions, tokens),
+    *(accounts, apps, authorizations, challenges, consents, handovers, keys, ledger),
+    *(names, outbox, personas, registrations, requests, sessions, tokens),
 )
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")

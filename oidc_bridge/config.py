@@ -166,6 +166,18 @@ class Lifetimes(_Part):
         return self
 
 
+class Registration(_Part):
+    """Whether clients may register themselves (RFC 7591), and how many."""
+
+    # token: with an initial access token of the operator's.
+    mode: Literal["closed", "token", "open"] = "closed"
+    # Every process holds all clients in memory, and reads them once a second.
+    limit: int = Field(default=1000, ge=1, le=100_000)
+    # Like the setting above of this name, for addresses that such clients name. Apart from it,
+    # since whoever may register could have us call any of these.
+    allow_private: frozenset[Origin] = frozenset()
+
+
 class Settings(BaseSettings):
     """All settings of one bridge, checked."""
 
@@ -189,6 +201,7 @@ class Settings(BaseSettings):
     sign_in: SignInPolicy = SignInPolicy()
     server: Server = Server()
     lifetimes: Lifetimes = Lifetimes()
+    registration: Registration = Registration()
 
     @property
     def host(self) -> str:

@@ -30,17 +30,21 @@ from oidc_bridge.web import (
     consent,
     documents,
     elsewhere,
+    end_session,
     handover,
     install,
     joining,
     naming,
     public,
+    registration,
+    sign_out,
     signin,
     system_clock,
     token,
     tokens_about,
     wallets,
 )
+from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
 
 _MAX_BODY = 256 * 1024
@@ -65,7 +69,12 @@ def create_app(
     with app.app_context():
         try:
             storage.check_schema(db.engine, settings.database)
-            snapshots = Snapshots(db.engine, seal, settings.issuer)
+            snapshots = Snapshots(
+                db.engine,
+                seal,
+                settings.issuer,
+                offers_registration=settings.registration.mode != "closed",
+            )
             snapshots.current()
         except BridgeError:
             db.engine.dispose()
@@ -73,11 +82,13 @@ def create_app(
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch)}
     services = name_services(settings)
     reach = fetch or make_fetch(settings)
-    install(app, Bridge(settings, seal, proofs, services, reach, snapshots, clock))
+    strangers = fetch or make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    keys = FetchedKeys(strangers)
+    install(app, Bridge(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock))
     for part in (
-        *(public, documents, authorize, token, tokens_about),
+        *(public, documents, authorize, token, tokens_about, registration),
         *(signin, answers, elsewhere, handover, joining, naming, consent),
-        *(account, wallets),
+        *(account, wallets, sign_out, end_session),
     ):
         app.register_blueprint(part.views)
     return app
@@ -107,7 +118,8 @@ def _deliver(app: Flask, settings: Settings) -> None:
 
 def make_courier(settings: Settings) -> Courier:
     """Return the outbox's worker; it needs an application context to work in."""
-    post = make_fetch(settings).post_form
+    # What an operator typed is exempt by itself; this is for clients that registered themselves.
+    post = GuardedFetch(exempt=settings.registration.allow_private).post_form
     return Courier(settings.issuer, settings.seal(), post, system_clock)
 
 
@@ -158,14 +170,19 @@ def make_fetch(settings: Settings) -> GuardedFetch:
     return GuardedFetch(exempt=settings.allow_private)
 
 
+def make_strangers_fetch(settings: Settings, *, exempt: frozenset[str]) -> GuardedFetch:
+    """Return the way out to addresses that strangers named: half of our threads stay free of it."""
+    return GuardedFetch(exempt=exempt, budget=2.0, at_once=max(1, settings.server.threads // 2))
+
+
 def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
     """Return the enabled proofs. A fifth wallet is one file and one line here.
 
     Args:
         fetch: What reaches outside; the guarded one if not given.
     """
-    # No exemption holds for addresses of strangers, and half of our threads stay free of them.
-    strangers = GuardedFetch(budget=2.0, at_once=max(1, settings.server.threads // 2))
+    # No exemption holds for addresses that come from wallets.
+    strangers = make_strangers_fetch(settings, exempt=frozenset())
     issuer = settings.issuer
     proofs: list[Proof] = [
         Stacks(origin=issuer, network=settings.sign_in.network),

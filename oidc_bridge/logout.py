@@ -20,7 +20,7 @@ from oidc_bridge.seal import Seal
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.apps import get_client
 from oidc_bridge.storage.keys import all_keys
-from oidc_bridge.storage.ledger import (
+from oidc_bridge.storage.outbox import (
     LogoutDelivery,
     claim_delivery,
     is_delivery_due,
@@ -124,8 +124,10 @@ class Courier:
             signing_key = active(all_keys(connection, self.seal), algorithm)
         token = sign(claims, signing_key, typ="logout+jwt")
         try:
-            # Clients are registered by the operator alone, and a Synapse is often internal.
-            answer = self.post(delivery.uri, {"logout_token": token}, is_operators=True)
+            # What an operator registered may be internal, as a Synapse often is; nothing else.
+            answer = self.post(
+                delivery.uri, {"logout_token": token}, is_operators=delivery.is_operators
+            )
         except FetchError as error:
             return f"unreachable ({error.code})", False
         if answer.status in (200, 204):

@@ -239,6 +239,8 @@ ARGUMENTS = {
     ("person", "accept-new-wallet"): ("nobody", "--yes"),
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
+    ("client", "import"): ("-",),
+    ("client", "token", "remove"): ("cXtpBKRSO3s0xMnPBbGrmA",),
     ("deliver",): ("--once",),
     ("resource-server", "allow"): ("wiki-api", "wiki"),
     ("resource-server", "deny"): ("wiki-api", "wiki"),
@@ -1110,3 +1112,127 @@ def test_no_command_takes_a_secret_as_an_argument():
         for parameter in command.params:
             is_flag = isinstance(parameter, click.Option) and parameter.is_flag
             assert is_flag or parameter.name not in ("secret", "password", "key", "token"), path
+
+
+# --- clients that register themselves, or come in a file ---
+
+
+SHOP = {
+    "client_id": "shop",
+    "client_secret": "s" * 43,
+    "client_name": "The Shop",
+    "redirect_uris": ["https://shop.example/cb"],
+    "token_endpoint_auth_method": "client_secret_post",
+    "post_logout_redirect_uris": ["https://shop.example/bye"],
+}
+
+
+def import_file(operator: Operator, *entries: object) -> str:
+    path = operator.folder / "clients.json"
+    path.write_text(json.dumps(entries))
+    return str(path)
+
+
+def test_clients_are_imported_with_the_ids_and_secrets_of_the_file(operator):
+    said = operator.does("client", "import", import_file(operator, SHOP))
+
+    added = operator.client("shop")
+    assert said == "1 clients, 1 new or changed\n"
+    assert added.has_secret(digest_of("s" * 43))
+    assert added.auth_methods == ("client_secret_post",)
+    assert added.metadata.post_logout_redirect_uris == ("https://shop.example/bye",)
+    assert "s" * 43 not in said
+
+
+def test_the_same_file_again_changes_nothing_and_another_one_does(operator):
+    operator.does("client", "import", import_file(operator, SHOP))
+    assert ", 0 new" in operator.does("client", "import", import_file(operator, SHOP))
+
+    changed = {**SHOP, "client_name": "Shop", "client_secret": "t" * 43}
+    assert ", 1 new" in operator.does("client", "import", import_file(operator, changed))
+
+    assert operator.client("shop").name == "Shop"
+    assert operator.client("shop").secret_digests == (digest_of("t" * 43),)
+
+
+BAD_ENTRIES = {
+    "no object": 7,
+    "no id": {name: SHOP[name] for name in SHOP if name != "client_id"},
+    "id with a colon": {**SHOP, "client_id": "shop:1"},
+    "no secret": {name: SHOP[name] for name in SHOP if name != "client_secret"},
+    "a secret that can be guessed": {**SHOP, "client_secret": "secret"},
+    "a secret that Basic would spoil": {**SHOP, "client_secret": "%" * 43},
+    "http": {**SHOP, "redirect_uris": ["http://shop.example/cb"]},
+    "twice": SHOP,
+}
+
+
+@pytest.mark.parametrize("case", BAD_ENTRIES)
+def test_of_a_file_with_a_fault_nothing_is_taken(operator, case):
+    good = SHOP if case == "twice" else {**SHOP, "client_id": "good"}
+    path = import_file(operator, good, BAD_ENTRIES[case])
+
+    result = operator.run("client", "import", path)
+
+    assert result.exit_code == 1
+    assert "import_invalid: entry 2: " in result.output
+    assert json.loads(operator.does("client", "list", "--json")) == []
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[[", "7"])
+def test_a_file_that_is_no_list_is_refused(operator, text):
+    path = operator.folder / "clients.json"
+    path.write_text(text)
+
+    assert operator.fails("client", "import", str(path)) == "import_invalid"
+
+
+def test_an_import_never_makes_a_homeserver_another_client(operator):
+    operator.does("client", "add", "shop", "--homeserver", "https://matrix.example.org")
+
+    assert operator.fails("client", "import", import_file(operator, SHOP)) == "client_exists"
+
+
+def test_an_initial_token_is_shown_once_and_known_by_its_id(operator):
+    made = operator.does("client", "token", "add", "--uses", "3").strip()
+
+    (known,) = json.loads(operator.does("client", "token", "list", "--json"))
+    assert known["uses_left"] == 3
+    assert made not in json.dumps(known)
+    assert operator.execute("SELECT digest FROM initial_access_tokens") == [(digest_of(made),)]
+
+    operator.does("client", "token", "remove", known["id"])
+
+    assert json.loads(operator.does("client", "token", "list", "--json")) == []
+    assert operator.fails("client", "token", "remove", known["id"]) == "token_unknown"
+
+
+def test_a_client_may_be_added_with_where_it_publishes_its_keys(operator):
+    said = operator.does(
+        *("client", "add", "shop", "--redirect-uri", "https://shop.example/cb"),
+        *("--jwks-uri", "https://shop.example/jwks"),
+        *("--post-logout-redirect-uri", "https://shop.example/bye"),
+    )
+
+    added = operator.client("shop")
+    assert "secret" not in said
+    assert added.auth_methods == ("private_key_jwt",)
+    assert added.metadata.jwks_uri == "https://shop.example/jwks"
+    assert added.metadata.post_logout_redirect_uris == ("https://shop.example/bye",)
+
+
+def test_d3_the_command_line_is_held_to_the_same_rules(operator):
+    words = ("client", "add", "shop", "--redirect-uri", "https://shop.example/cb")
+
+    assert operator.fails(*words, "--jwks-uri", "http://shop.example/jwks") == (
+        "invalid_client_metadata"
+    )
+    assert operator.fails(*words, "--post-logout-redirect-uri", "javascript:alert(1)") == (
+        "invalid_client_metadata"
+    )
+    assert operator.fails(*words, "--name", "moc.knab\u202e") == "invalid_client_metadata"
+
+
+def test_no_sign_out_no_deliveries(operator):
+    assert operator.does("logout", "list") == ""
+    assert json.loads(operator.does("logout", "list", "--json")) == []

@@ -13,7 +13,7 @@ from oidc_bridge.errors import FetchError
 from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetched
 from oidc_bridge.storage import read
-from oidc_bridge.storage.ledger import LogoutDeliveryRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, read_id_token
 

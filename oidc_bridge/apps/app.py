@@ -6,7 +6,7 @@ from typing import Literal
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.origins import Origin, read_origin
+from oidc_bridge.origins import LOOPBACK, Origin, read_origin
 
 AppKind = Literal["web", "native", "unknown", "client"]
 
@@ -67,11 +67,24 @@ def which_app(client: Client, redirect_uri: str, redirect_url: str | None) -> Ap
         SentError: ``invalid_request`` if *redirect_url* is one that no app could have.
     """
     if client.kind != "homeserver":
+        if client.is_native:
+            return _native(client, redirect_uri)
         origin = read_origin(redirect_uri)
         return App(str(origin), client.name, _shown(origin), "client")
     if redirect_url is None:
         return App("", client.name, "", "unknown")
     return _read(redirect_url)
+
+
+def _native(client: Client, redirect_uri: str) -> App:
+    """An app on the person's device: its port is another one each time, and tells nothing."""
+    scheme = redirect_uri.partition(":")[0]
+    if scheme not in ("http", "https"):
+        return App(f"{scheme}:", client.name, "", "native")
+    origin = read_origin(redirect_uri)
+    if origin.host in LOOPBACK:
+        return App(f"{scheme}://{origin.host}", client.name, "", "native")
+    return App(str(origin), client.name, _shown(origin), "client")
 
 
 def _shown(origin: Origin) -> str:

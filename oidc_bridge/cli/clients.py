@@ -1,18 +1,19 @@
 """client add|list|show|secret|remove, and synapse-config."""
 
 import json
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
-from oidc_bridge.oidc.client import Client, check_backchannel_uri, check_redirect_uri
+from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
+from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
@@ -27,13 +28,19 @@ def client() -> None:
     """Relying parties: who may ask people to sign in here."""
 
 
+client.add_command(import_)
+client.add_command(token)
+
+
 @client.command()
 @click.argument("client_id")
 @click.option("--name", help="What people read; default: the homeserver's name or the id.")
 @click.option("--homeserver", help="A Synapse's public_baseurl; fills in the addresses below.")
 @click.option("--server-name", help="Right half of its Matrix IDs; default: the homeserver's host.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="May be given repeatedly.")
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
 @click.option("--backchannel-logout-uri")
+@click.option("--jwks-uri", help="Where it publishes its keys; it then authenticates with them.")
 @click.option("--scope", "scopes", multiple=True, help="Scopes it may ask for; default: all.")
 @click.option("--require", "required", multiple=True, help="Scopes that people cannot untick.")
 @click.option("--public", is_flag=True, help="It has no secret (PKCE alone).")
@@ -45,7 +52,9 @@ def add(
     homeserver: str | None,
     server_name: str | None,
     redirect_uris: tuple[str, ...],
+    post_logout_redirect_uris: tuple[str, ...],
     backchannel_logout_uri: str | None,
+    jwks_uri: str | None,
     scopes: tuple[str, ...],
     required: tuple[str, ...],
     public: bool,
@@ -68,26 +77,29 @@ def add(
         kind="homeserver" if homeserver is not None else "web",
         redirect_uris=redirect_uris,
         secret_digests=(),
-        auth_methods=("none",) if public else ("client_secret_basic", "client_secret_post"),
+        auth_methods=_auth_methods(is_public=public, has_keys=jwks_uri is not None),
         scopes=scopes or tuple(SCOPES),
         required_scopes=tuple(dict.fromkeys(("openid", *required))),
         server_name=server_name,
         backchannel_logout_uri=backchannel_logout_uri,
+        metadata=ClientMetadata(
+            jwks_uri=jwks_uri, post_logout_redirect_uris=post_logout_redirect_uris
+        ),
     )
-    _check(new)
+    check_client(new)
     now = datetime.now(UTC)
     secret = new_secret()
 
     def register(connection: Connection) -> None:
         add_client(connection, new, now=now)
-        if not public:
+        if new.has_need_of_secret:
             add_secret(connection, new.id, secret, now=now)
         record(connection, "client added", now=now, client_id=new.id)
 
     with open_database(settings_of(context)):
         write(register)
     click.echo(f"client_id:     {new.id}")
-    if not public:
+    if new.has_need_of_secret:
         click.echo(f"client_secret: {secret}")
         click.echo("The secret is shown this once. For a Synapse, rather run:", err=True)
         click.echo(f"  oidc-bridge synapse-config {new.id} --new-secret", err=True)
@@ -201,42 +213,23 @@ def synapse_config(
     click.echo(text, nl=False)
 
 
+def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:
+    if is_public:
+        return ("none",)
+    return ("private_key_jwt",) if has_keys else ("client_secret_basic", "client_secret_post")
+
+
 def _make_secret(client_id: str) -> str:
     now, made = datetime.now(UTC), new_secret()
 
     def keep(connection: Connection) -> None:
-        if get_client(connection, client_id).is_public:
+        if not get_client(connection, client_id).has_need_of_secret:
             raise BridgeError("client_public", f"{client_id} has no use for a secret")
         add_secret(connection, client_id, made, now=now)
         record(connection, "client secret made", now=now, client_id=client_id)
 
     write(keep)
     return made
-
-
-def _check(new: Client) -> None:
-    """Hold a registration to the rules, whoever makes it.
-
-    Raises:
-        BridgeError: ``client_id_malformed``, ``invalid_redirect_uri``, ``invalid_client_metadata``.
-    """
-    # Synapse does not form-encode Basic credentials: with these letters both readings agree.
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", new.id):
-        raise BridgeError("client_id_malformed", f"{new.id!r}: 1 to 64 of A-Z a-z 0-9 _ -")
-    if not new.redirect_uris:
-        raise BridgeError("invalid_redirect_uri", "give --homeserver or --redirect-uri")
-    for uri in new.redirect_uris:
-        check_redirect_uri(uri)
-    if new.backchannel_logout_uri is not None:
-        check_backchannel_uri(new.backchannel_logout_uri)
-    if set(new.scopes) - set(SCOPES) or "openid" not in new.scopes:
-        raise BridgeError(
-            "invalid_client_metadata", f"scopes must hold openid and be of {', '.join(SCOPES)}"
-        )
-    if set(new.required_scopes) - set(new.scopes):
-        raise BridgeError("invalid_client_metadata", "a required scope is not among the scopes")
-    if new.kind == "homeserver" and new.is_public:
-        raise BridgeError("invalid_client_metadata", "a homeserver keeps a secret: no --public")
 
 
 def _public(known: Client) -> dict[str, object]:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from oidc_bridge.errors import SentError, ShownError
-from oidc_bridge.oidc.client import Client, redirect_uri_matches
+from oidc_bridge.oidc.client import Client
 
 _MAX_PARAMETERS = 64
 _MAX_VALUE = 4096
@@ -95,7 +95,7 @@ def find_target(parameters: Mapping[str, str], client: Client | None) -> Target:
         raise ShownError("client_unknown", parameters.get("client_id", "none given")[:80])
     redirect_uri = parameters.get("redirect_uri", "")
     # Security: keep this above every redirect. An unknown URI must never be followed.
-    if not redirect_uri_matches(redirect_uri, client.redirect_uris):
+    if not client.accepts_redirect_uri(redirect_uri):
         raise ShownError("redirect_uri_mismatch", f"{client.id}: {redirect_uri[:200]!r}")
     return Target(client, redirect_uri, parameters.get("state"))
 

@@ -1,5 +1,6 @@
 """A registered relying party, and the rules its registration must keep."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hmac import compare_digest
@@ -14,6 +15,11 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_j
 
 # RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
 _RESERVED = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
+# RFC 8252 section 7.1: a domain of the app's maker turned around, and one slash.
+_PRIVATE_USE = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)+:/(?!/)[!-\[\]-~]*")
+_LOOPBACK_PORT = re.compile(
+    r"(http://(?:localhost|127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?(?=[/?]|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,7 @@ class ClientMetadata:
     """
 
     application_type: str = "web"
+    backchannel_logout_session_required: bool = False
     client_uri: str | None = None
     contacts: tuple[str, ...] = ()
     default_max_age: int | None = None
@@ -92,36 +99,66 @@ class Client:
     metadata: ClientMetadata = ClientMetadata()
 
     @property
+    def is_native(self) -> bool:
+        """Whether it runs on the person's own device (OIDC Registration section 2)."""
+        return self.metadata.application_type == "native"
+
+    @property
     def is_public(self) -> bool:
         """Whether it has no way to prove who it is (RFC 6749 section 2.1)."""
         return self.auth_methods == ("none",)
+
+    @property
+    def has_need_of_secret(self) -> bool:
+        """Whether a secret is how it authenticates."""
+        return any(method.startswith("client_secret_") for method in self.auth_methods)
+
+    def accepts_redirect_uri(self, uri: str) -> bool:
+        """Return whether an answer may go to *uri*: registered, character for character.
+
+        A native app cannot know its loopback port beforehand: that alone may differ (RFC 8252
+        section 7.3, RFC 9700 section 2.1).
+        """
+        if redirect_uri_matches(uri, self.redirect_uris):
+            return True
+        if not self.is_native or not _is_on_loopback(uri):
+            return False
+        return _without_port(uri) in map(_without_port, filter(_is_on_loopback, self.redirect_uris))
 
     def has_secret(self, digest: str) -> bool:
         """Return whether *digest* is that of a valid secret, in time independent of which."""
         return sum(compare_digest(known, digest) for known in self.secret_digests) > 0
 
 
-def check_redirect_uri(uri: str) -> str:
+def check_redirect_uri(uri: str, *, is_native: bool = False) -> str:
     """Return *uri* if it may be registered.
 
     Absolute https (http on loopback only), ASCII, no fragment, no user info, and none of the
     parameters that we append ourselves. Matching is by exact string, so nothing is normalised.
+    A native app may also have a scheme of its own, ``org.wiki.app:/callback``.
 
     Raises:
         BridgeError: ``invalid_redirect_uri`` (RFC 7591 section 3.2.2).
     """
+    if is_native and _PRIVATE_USE.fullmatch(uri):
+        _check_parts(uri)
+        return uri
     try:
         origin = read_origin(uri)
     except ValueError as error:
         raise BridgeError("invalid_redirect_uri", f"{uri!r}: {error}") from error
     if not origin.is_trustworthy:
         raise BridgeError("invalid_redirect_uri", f"{uri!r}: must be https, or http on localhost")
+    _check_parts(uri)
+    return uri
+
+
+def _check_parts(uri: str) -> None:
     if "#" in uri:
         raise BridgeError("invalid_redirect_uri", f"{uri!r}: must not have a fragment")
     query = uri.partition("?")[2]
     if _RESERVED & {name for name, _ in parse_qsl(query, keep_blank_values=True)}:
         raise BridgeError("invalid_redirect_uri", f"{uri!r}: its query holds what we append")
-    return uri
 
 
 def check_backchannel_uri(uri: str) -> str:
@@ -142,3 +179,17 @@ def check_backchannel_uri(uri: str) -> str:
 def redirect_uri_matches(uri: str, registered: Sequence[str]) -> bool:
     """Return whether *uri* is one of *registered*, character for character (RFC 9700 2.1)."""
     return uri in registered
+
+
+def _is_on_loopback(uri: str) -> bool:
+    if not _LOOPBACK_PORT.match(uri):
+        return False
+    try:
+        read_origin(uri)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_port(uri: str) -> str:
+    return _LOOPBACK_PORT.sub(r"\1", uri, count=1)

@@ -26,7 +26,7 @@ _KEY_TYPE: Mapping[Algorithm, Literal["RSA", "EC", "OKP"]] = {
     "ES256": "EC",
     "EdDSA": "OKP",
 }
-_OURS = Allowed(*SIGNING_ALGORITHMS)
+OUR_ALGORITHMS = Allowed(*SIGNING_ALGORITHMS)
 State = Literal["next", "active", "retired"]
 
 
@@ -101,7 +101,7 @@ def active(keys: Sequence[SigningKey], algorithm: str = "RS256") -> SigningKey:
 def sign(claims: dict[str, Any], signing_key: SigningKey, *, typ: str) -> str:
     """Return *claims* as a signed JWT."""
     header = {"alg": signing_key.algorithm, "kid": signing_key.kid, "typ": typ}
-    return jwt.encode(header, claims, signing_key.key, registry=_OURS)
+    return jwt.encode(header, claims, signing_key.key, registry=OUR_ALGORITHMS)
 
 
 def subject_of(id_token: str, keys: Sequence[SigningKey], *, issuer: str, audience: str) -> str:
@@ -111,7 +111,7 @@ def subject_of(id_token: str, keys: Sequence[SigningKey], *, issuer: str, audien
     need not be fresh; it must be ours.
     """
     try:
-        claims = verify(id_token, KeySet([known.key for known in keys]), allowed=_OURS)
+        claims = verify(id_token, KeySet([known.key for known in keys]), allowed=OUR_ALGORITHMS)
     except BridgeError:
         return ""
     is_ours = claims.get("iss") == issuer and claims.get("aud") == audience

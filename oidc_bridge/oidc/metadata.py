@@ -15,7 +15,7 @@ from oidc_bridge.oidc.scopes import SCOPES
 AUTH_METHODS: tuple[str, ...] = get_args(AuthMethod)
 
 
-def discovery(issuer: str) -> dict[str, Any]:
+def discovery(issuer: str, *, offers_registration: bool = False) -> dict[str, Any]:
     """Return the discovery document, checked by Authlib's rules for one."""
     document = {
         "issuer": issuer,
@@ -23,6 +23,7 @@ def discovery(issuer: str) -> dict[str, Any]:
         "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
         "jwks_uri": f"{issuer}/jwks",
+        "end_session_endpoint": f"{issuer}/end-session",
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -55,6 +56,8 @@ def discovery(issuer: str) -> dict[str, Any]:
         "backchannel_logout_session_supported": True,
         "account_management_uri": f"{issuer}/account",
     }
+    if offers_registration:
+        document["registration_endpoint"] = f"{issuer}/register"
     if issuer.startswith("https://"):  # Authlib knows no loopback
         OpenIDProviderMetadata(document).validate()
     return document

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, ForeignKey, Text, delete, insert, select
+from sqlalchemy import JSON, Connection, ForeignKey, Text, delete, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
+from oidc_bridge.storage.requests import RequestRow
 
 
 class ClientRow(Base):
@@ -92,22 +93,37 @@ def add_client(connection: Connection, client: Client, *, now: datetime) -> None
     """
     if connection.execute(select(ClientRow.id).where(ClientRow.id == client.id)).first():
         raise BridgeError("client_exists", client.id)
-    connection.execute(
-        insert(ClientRow),
-        {
-            "id": client.id,
-            "name": client.name,
-            "kind": client.kind,
-            "redirect_uris": list(client.redirect_uris),
-            "auth_methods": list(client.auth_methods),
-            "scopes": list(client.scopes),
-            "required_scopes": list(client.required_scopes),
-            "server_name": client.server_name,
-            "backchannel_logout_uri": client.backchannel_logout_uri,
-            "registered": client.metadata.to_json(),
-            "created_at": now,
-        },
+    connection.execute(insert(ClientRow), {"id": client.id, **_to_row(client), "created_at": now})
+
+
+def update_client(connection: Connection, client: Client) -> None:
+    """Put *client* in the place of what is kept under its id; its secrets are changed apart.
+
+    Sign-ins that are open end: each keeps a redirect URI that may have been taken back.
+
+    Raises:
+        BridgeError: ``client_unknown``.
+    """
+    changed = connection.execute(
+        update(ClientRow).where(ClientRow.id == client.id).values(_to_row(client))
     )
+    if changed.rowcount == 0:
+        raise BridgeError("client_unknown", client.id)
+    connection.execute(delete(RequestRow).where(RequestRow.client_id == client.id))
+
+
+def _to_row(client: Client) -> dict[str, Any]:
+    return {
+        "name": client.name,
+        "kind": client.kind,
+        "redirect_uris": list(client.redirect_uris),
+        "auth_methods": list(client.auth_methods),
+        "scopes": list(client.scopes),
+        "required_scopes": list(client.required_scopes),
+        "server_name": client.server_name,
+        "backchannel_logout_uri": client.backchannel_logout_uri,
+        "registered": client.metadata.to_json(),
+    }
 
 
 def add_secret(connection: Connection, client_id: str, secret: str, *, now: datetime) -> None:
@@ -119,6 +135,11 @@ def add_secret(connection: Connection, client_id: str, secret: str, *, now: date
         insert(ClientSecretRow),
         {"client_id": client_id, "digest": digest_of(secret), "created_at": now},
     )
+
+
+def remove_secrets(connection: Connection, client_id: str) -> None:
+    """Make every secret of a client invalid."""
+    connection.execute(delete(ClientSecretRow).where(ClientSecretRow.client_id == client_id))
 
 
 def remove_client(connection: Connection, client_id: str) -> None:

@@ -173,6 +173,19 @@ _LAST_USED = (
 )
 
 
+_IS_NAMED = select(_A.id).where(
+    _A.session_id == bindparam("session_id"),
+    _A.client_id == bindparam("client_id"),
+    _A.sid == bindparam("sid"),
+)
+
+
+def is_session_named(connection: Connection, session_id: str, *, client_id: str, sid: str) -> bool:
+    """Return whether a client knows this very session by *sid*."""
+    known = {"session_id": session_id, "client_id": client_id, "sid": sid}
+    return connection.execute(_IS_NAMED.limit(1), known).first() is not None
+
+
 def add_authorization(connection: Connection, values: dict[str, Any]) -> None:
     """Insert an authorization with its code (see `web.steps.issue` for what it holds)."""
     connection.execute(_ADD, values)

@@ -1,30 +1,11 @@
-"""The ledger: what happened, and what the outbox still has to tell."""
+"""The ledger: what happened."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import (
-    JSON,
-    Connection,
-    ForeignKey,
-    Index,
-    Integer,
-    Select,
-    Text,
-    bindparam,
-    insert,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import JSON, Connection, Index, Text, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.storage import Base, UtcTime, new_id
-from oidc_bridge.storage.apps import ClientRow
-from oidc_bridge.storage.authorizations import AuthorizationRow
-from oidc_bridge.storage.personas import PersonaRow
 
 
 class EventRow(Base):
@@ -41,87 +22,7 @@ class EventRow(Base):
     detail: Mapped[dict[str, str]] = mapped_column(JSON)
 
 
-class LogoutDeliveryRow(Base):
-    """A logout token that a client must get. Tried until told, or given up."""
-
-    __tablename__ = "logout_deliveries"
-    __table_args__ = (
-        Index(
-            "ix_logout_deliveries_due",
-            "next_try_at",
-            sqlite_where=text("done_at IS NULL"),
-            postgresql_where=text("done_at IS NULL"),
-        ),
-    )
-
-    id: Mapped[str] = mapped_column(Text, primary_key=True)
-    client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
-    uri: Mapped[str] = mapped_column(Text)
-    sub: Mapped[str] = mapped_column(Text)
-    sid: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(UtcTime)
-    next_try_at: Mapped[datetime] = mapped_column(UtcTime)
-    tries: Mapped[int] = mapped_column(Integer)
-    done_at: Mapped[datetime | None] = mapped_column(UtcTime)
-    outcome: Mapped[str] = mapped_column(Text)
-
-
-@dataclass(frozen=True, slots=True)
-class LogoutDelivery:
-    """A logout token to send now."""
-
-    id: str
-    client_id: str
-    uri: str
-    sub: str
-    sid: str
-    tries: int
-
-
 _RECORD = insert(EventRow)
-_A = AuthorizationRow
-# Revoked or expired, what a client was given may still have a device there. A code that is being
-# redeemed at this moment will have one.
-_TO_TELL = (
-    select(_A.id, _A.sid, _A.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
-    .join(PersonaRow, PersonaRow.id == _A.persona_id)
-    .join(ClientRow, ClientRow.id == _A.client_id)
-    .where(
-        _A.account_id == bindparam("account_id"),
-        _A.signed_out_at.is_(None),
-        ClientRow.backchannel_logout_uri.is_not(None),
-        _A.code_spent_at.is_not(None) | (_A.code_expires_at > bindparam("now", type_=UtcTime)),
-    )
-)
-_TO_TELL_OF_SESSIONS = _TO_TELL.where(_A.session_id.in_(bindparam("ids", expanding=True)))
-_TO_TELL_OF_APP = _TO_TELL.where(_A.client_id == bindparam("client_id"), _A.app == bindparam("app"))
-_TOLD = (
-    update(_A)
-    .where(_A.id.in_(bindparam("ids", expanding=True)))
-    .values(signed_out_at=bindparam("now"))
-)
-_D = LogoutDeliveryRow
-_NEXT = (
-    select(_D.id)
-    .where(_D.done_at.is_(None), _D.next_try_at <= bindparam("due", type_=UtcTime))
-    .order_by(_D.next_try_at)
-    .limit(bindparam("at_most"))
-)
-_CLAIM = (
-    update(_D)
-    .where(
-        _D.id == bindparam("delivery"),
-        _D.done_at.is_(None),
-        _D.next_try_at <= bindparam("due", type_=UtcTime),
-    )
-    .values(next_try_at=bindparam("lease"), tries=_D.tries + 1)
-    .returning(_D.id, _D.client_id, _D.uri, _D.sub, _D.sid, _D.tries)
-)
-_SETTLE = (
-    update(_D)
-    .where(_D.id == bindparam("delivery"), _D.tries == bindparam("try"), _D.done_at.is_(None))
-    .values(done_at=bindparam("done"), next_try_at=bindparam("again"), outcome=bindparam("result"))
-)
 
 
 def record(
@@ -143,97 +44,5 @@ def record(
             "account_id": account_id,
             "client_id": client_id,
             "detail": detail,
-        },
-    )
-
-
-def tell_of_sessions(
-    connection: Connection, account_id: str, session_ids: Sequence[str], *, now: datetime
-) -> None:
-    """Queue a logout token for every client that knows one of these sessions."""
-    _queue(connection, _TO_TELL_OF_SESSIONS, account_id, now, ids=session_ids)
-
-
-def tell_of_account(connection: Connection, account_id: str, *, now: datetime) -> None:
-    """Queue a logout token for every client, also for what sessions that have expired gave."""
-    _queue(connection, _TO_TELL, account_id, now)
-
-
-def tell_of_app(
-    connection: Connection, account_id: str, client_id: str, app: str, *, now: datetime
-) -> None:
-    """Queue a logout token for all that one app has of an account."""
-    _queue(connection, _TO_TELL_OF_APP, account_id, now, client_id=client_id, app=app)
-
-
-def _queue(
-    connection: Connection,
-    which: Select[*tuple[Any, ...]],
-    account_id: str,
-    now: datetime,
-    **more: object,
-) -> None:
-    known = connection.execute(which, {"account_id": account_id, "now": now, **more}).all()
-    if not known:
-        return
-    connection.execute(_TOLD, {"ids": [row.id for row in known], "now": now})
-    targets = {(row.sid, row.client_id, row.sub, row.backchannel_logout_uri) for row in known}
-    connection.execute(
-        insert(_D),
-        [
-            {
-                "id": new_id(),
-                "client_id": client_id,
-                "uri": uri,
-                "sub": sub,
-                "sid": sid,
-                "created_at": now,
-                "next_try_at": now,
-                "tries": 0,
-                "outcome": "",
-            }
-            for sid, client_id, sub, uri in targets
-        ],
-    )
-
-
-def is_delivery_due(connection: Connection, *, now: datetime) -> bool:
-    """Return whether there is anything to claim."""
-    return connection.execute(_NEXT, {"due": now, "at_most": 1}).first() is not None
-
-
-def claim_delivery(
-    connection: Connection, *, now: datetime, lease: timedelta
-) -> LogoutDelivery | None:
-    """Take one that is due, so that no other process sends it while *lease* lasts."""
-    for delivery in connection.execute(_NEXT, {"due": now, "at_most": 8}).scalars().all():
-        row = connection.execute(
-            _CLAIM, {"delivery": delivery, "due": now, "lease": now + lease}
-        ).first()
-        if row is not None:
-            return LogoutDelivery(*row)
-    return None
-
-
-def settle_delivery(
-    connection: Connection,
-    delivery: LogoutDelivery,
-    *,
-    outcome: str,
-    done_at: datetime | None,
-    next_try_at: datetime,
-) -> None:
-    """Note how a try went; ``done_at`` ends it, whether told or given up.
-
-    Nothing is noted if the lease ran out and another process has taken it since.
-    """
-    connection.execute(
-        _SETTLE,
-        {
-            "delivery": delivery.id,
-            "try": delivery.tries,
-            "done": done_at,
-            "again": next_try_at,
-            "result": outcome,
         },
     )

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, or_, select, update
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import revoke_of_account
-from oidc_bridge.storage.ledger import record, tell_of_account
+from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import NameRow, names_of
+from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import end_sessions, sessions_of
 

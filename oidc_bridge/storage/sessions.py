@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     ForeignKey,
+    Index,
     Row,
     Text,
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -38,6 +40,17 @@ class SessionRow(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(UtcTime)
     user_agent: Mapped[str] = mapped_column(Text)
+    # Names what its person may look at afterwards: who was told.
+    sign_out_id: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (
+        Index(
+            "ix_sessions_sign_out_id",
+            "sign_out_id",
+            sqlite_where=text("sign_out_id IS NOT NULL"),
+            postgresql_where=text("sign_out_id IS NOT NULL"),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +138,7 @@ _END_SESSIONS = (
         SessionRow.id.in_(bindparam("ids", expanding=True)),
         SessionRow.ended_at.is_(None),
     )
-    .values(ended_at=bindparam("now"))
+    .values(ended_at=bindparam("now"), sign_out_id=bindparam("sign_out"))
 )
 
 
@@ -189,10 +202,18 @@ def _renew(connection: Connection, session_id: str, values: dict[str, object]) -
 
 
 def end_sessions(
-    connection: Connection, account_id: str, session_ids: Sequence[str], *, now: datetime
+    connection: Connection,
+    account_id: str,
+    session_ids: Sequence[str],
+    *,
+    now: datetime,
+    sign_out_id: str | None = None,
 ) -> None:
     """End these sessions if they are the account's; a foreign id changes nothing."""
-    connection.execute(_END_SESSIONS, {"account": account_id, "ids": session_ids, "now": now})
+    connection.execute(
+        _END_SESSIONS,
+        {"account": account_id, "ids": session_ids, "now": now, "sign_out": sign_out_id},
+    )
 
 
 def _to_session(row: Row[*tuple[Any, ...]]) -> Session:

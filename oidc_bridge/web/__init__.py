@@ -28,6 +28,7 @@ from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.seal import Seal
+from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
 from oidc_bridge.web.templates import dress
 
@@ -35,10 +36,10 @@ log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
 # Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
-_PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke"})
+_PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
     "Access-Control-Expose-Headers": "WWW-Authenticate",
 }
@@ -54,6 +55,8 @@ class Bridge:
     name_services: tuple[NameService, ...]
     fetch: Fetch
     snapshots: Snapshots
+    strangers: Fetch
+    client_keys: FetchedKeys
     clock: Callable[[], datetime]
 
 
@@ -121,20 +124,26 @@ def see_other(url: str) -> Response:
     return Response(status=303, headers={"Location": url})
 
 
-def let_form_lead_to(redirect_uri: str, app_key: str) -> None:
+def let_form_lead_to(redirect_uri: str, app_key: str = "") -> None:
     """Let this page's forms end at the client and the app, through however many redirects.
 
     Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
     the way back to the client would be blocked, silently.
     """
-    targets = (str(read_origin(redirect_uri)), app_key)
-    g.form_targets = dict.fromkeys(target for target in targets if target)
+    scheme = redirect_uri.partition(":")[0].lower()
+    is_web = scheme in ("http", "https")
+    target = str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
+    g.form_targets = dict.fromkeys(target for target in (target, app_key) if target)
+
+
+def _is_protocol(path: str) -> bool:
+    return path in _PROTOCOL or path.startswith("/register/")
 
 
 def _add_headers(answer: Response) -> Response:
     headers = answer.headers
     headers.setdefault("Cache-Control", "no-store")
-    if request.path in _PROTOCOL:
+    if _is_protocol(request.path):
         headers.update(_FOR_SCRIPTS)
     headers["X-Content-Type-Options"] = "nosniff"
     # Nothing goes to others, but our own forms keep their Origin (no-referrer would null it).
@@ -204,7 +213,7 @@ def json_error(error: SentError) -> Response:
 def _show_http_error(error: HTTPException) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     status = error.code or 500
-    if request.path in _PROTOCOL:
+    if _is_protocol(request.path):
         answer = json_error(SentError("invalid_request", f"{error.name}.", status=status))
     else:
         answer = show_error(PageError(codes.get(status, "request_malformed"), status=status))
@@ -217,7 +226,7 @@ def _show_crash(error: Exception) -> Response:
     """The one place that catches everything: our fault, said so, with a reference."""
     reference = new_reference()
     log.exception("crashed path=%r reference=%s", request.path, reference, exc_info=error)
-    if request.path in _PROTOCOL:
+    if _is_protocol(request.path):
         return json_error(SentError("server_error", f"Reference {reference}.", status=500))
     crash = PageError("internal")
     return page(

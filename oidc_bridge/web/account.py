@@ -14,7 +14,8 @@ from oidc_bridge.storage.consents import (
     find_app_consent,
     remove_consent,
 )
-from oidc_bridge.storage.ledger import record, tell_of_account, tell_of_app
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.outbox import tell_of_account, tell_of_app
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge, page, see_other
@@ -29,7 +30,7 @@ from oidc_bridge.web.session import (
     keep_browser,
     new_browser,
 )
-from oidc_bridge.web.sign_out import Outcome, end
+from oidc_bridge.web.sign_out import end, signed_out
 from oidc_bridge.web.sittings import make_challenge
 from oidc_bridge.web.wallets import WalletItem, wallet_items
 
@@ -100,8 +101,10 @@ def begin() -> Response:
 def sign_out() -> Response:
     """Sign this browser out, and every app that knows its session."""
     check_form()
-    told = change(lambda connection, session, now: end(connection, session, [session.id], now=now))
-    return drop_session(_signed_out("You are signed out", told))
+    sign_out_id = change(
+        lambda connection, session, now: end(connection, session, [session.id], now=now)
+    )
+    return drop_session(signed_out(sign_out_id))
 
 
 @views.post("/sessions/<id:session_id>/sign-out")
@@ -134,14 +137,14 @@ def sign_out_everywhere() -> Response:
             button="Sign out everywhere",
         )
 
-    def end_all(connection: Connection, session: Session, now: datetime) -> Sequence[Outcome]:
+    def end_all(connection: Connection, session: Session, now: datetime) -> str:
         ids = [known.id for known in sessions_of(connection, session.account_id, now=now)]
-        told = end(connection, session, ids, now=now)
+        sign_out_id = end(connection, session, ids, now=now)
         tell_of_account(connection, session.account_id, now=now)
         revoke_of_account(connection, session.account_id, now=now)
-        return told
+        return sign_out_id
 
-    return drop_session(_signed_out("You are signed out everywhere", change(end_all)))
+    return drop_session(signed_out(change(end_all)))
 
 
 @views.post("/apps/<id:consent_id>/remove")
@@ -188,15 +191,6 @@ def _my_app(connection: Connection, session: Session, consent_id: str) -> AppCon
     if mine is None:
         raise PageError("not_found", "consent", status=404)
     return mine
-
-
-def _signed_out(title: str, outcomes: Sequence[Outcome]) -> Response:
-    return page(
-        "account/signed_out.html",
-        title=title,
-        outcomes=outcomes,
-        again_url=url_for("account.overview"),
-    )
 
 
 def _can_choose(wallets: Sequence[WalletItem]) -> bool:

@@ -1,10 +1,9 @@
-"""Clients that speak to us themselves: which one it is, and its keys."""
+"""Clients that speak to us themselves: which one it is."""
 
 import logging
 from collections.abc import Mapping
 
 from flask import request
-from joserfc.jwk import KeySet, import_key
 
 from oidc_bridge.errors import BridgeError, SentError
 from oidc_bridge.oidc.client import Client
@@ -15,10 +14,12 @@ from oidc_bridge.oidc.client_authentication import (
     refusal,
 )
 from oidc_bridge.oidc.dpop import DpopProof, check_proof
+from oidc_bridge.oidc.jose import read_header
 from oidc_bridge.oidc.redeem import read_form
 from oidc_bridge.storage import write
 from oidc_bridge.storage.once import use_jti
 from oidc_bridge.web import bridge, pairs
+from oidc_bridge.web.client_keys import keys_of
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +61,11 @@ def get_caller(form: Mapping[str, str]) -> Client:
 def _use_assertion(assertion: str, client: Client) -> None:
     parts = bridge()
     issuer = parts.settings.issuer
+    # Not proven yet: it tells only whether the client's keys may be older than this one.
+    kid = read_header(assertion).get("kid")
     checked = check_assertion(
         assertion,
-        keys_of(client),
+        keys_of(client, kid=kid if isinstance(kid, str) else None),
         client=client,
         audiences=(issuer, f"{issuer}/token", f"{issuer}{request.path}"),
         now=parts.clock(),
@@ -102,9 +105,3 @@ def find_proof(*, access_token: str | None = None) -> DpopProof | None:
     if not is_fresh:
         raise SentError("invalid_dpop_proof", "The DPoP proof is not acceptable.")
     return proof
-
-
-def keys_of(client: Client) -> KeySet:
-    """Return the public keys that *client* registered; none if it registered none."""
-    registered = client.metadata.jwks or {}
-    return KeySet([import_key(key) for key in registered.get("keys", ())])

@@ -48,10 +48,13 @@ class Snapshot:
 class Snapshots:
     """Gives the current `Snapshot`; a change by another process shows within a second."""
 
-    def __init__(self, engine: Engine, seal: Seal, issuer: str) -> None:
+    def __init__(
+        self, engine: Engine, seal: Seal, issuer: str, *, offers_registration: bool = False
+    ) -> None:
         self._engine = engine
         self._seal = seal
         self._issuer = issuer
+        self._offers_registration = offers_registration
         self._lock = threading.Lock()
         self._current: Snapshot | None = None
         self._read_at = 0.0
@@ -84,8 +87,9 @@ class Snapshots:
                     clients, before.keys, version, before.signing_keys, before.documents
                 )
             keys = all_keys(connection, self._seal)
+        about = discovery(self._issuer, offers_registration=self._offers_registration)
         documents = {
-            "discovery": _document(as_bytes(discovery(self._issuer))),
+            "discovery": _document(as_bytes(about)),
             "jwks": _document(as_bytes(jwks(keys))),
         }
         by_algorithm = {str(name): active(keys, name) for name in SIGNING_ALGORITHMS}

@@ -142,6 +142,16 @@ def test_proofs_of_possession_are_signed_as_is_said():
     assert tuple(DOCUMENT["dpop_signing_alg_values_supported"]) == ANY_ALGORITHM.allowed
 
 
+def test_registration_is_said_only_where_it_is_offered():
+    assert "registration_endpoint" not in DOCUMENT
+    offered = discovery(ISSUER, offers_registration=True)
+    assert offered["registration_endpoint"] == f"{ISSUER}/register"
+
+
+def test_the_end_of_a_session_is_said():
+    assert DOCUMENT["end_session_endpoint"] == f"{ISSUER}/end-session"
+
+
 def test_id_tokens_are_signed_as_is_said():
     said = DOCUMENT["id_token_signing_alg_values_supported"]
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from oidc_bridge.storage import read
 from oidc_bridge.storage.consents import ConsentRow
-from oidc_bridge.storage.ledger import LogoutDeliveryRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.sessions import SessionRow
 from tests.conftest import Clock
 from tests.driver import WIKI, Person, fields_of, query_of, read_id_token, redeem, userinfo
@@ -118,7 +118,8 @@ def test_signing_out_tells_every_client_of_this_session(app: Flask, ann: Person)
     told = deliveries(app)
     assert [client for client, _, _ in told] == ["synapse", "synapse"]  # the wiki has no address
     assert len({sid for _, sid, _ in told}) == 2
-    assert page.status_code == 200
+    assert page.status_code == 303
+    assert page.location.startswith("/signed-out/")
     assert live_sessions(app) == 0
     assert "/account/begin" in ann.account_page()
 
@@ -237,6 +238,7 @@ POSTS = [
     "/account/wallets/x/remove",
     "/consent/x",
     "/consent/x/switch",
+    "/end-session/confirm",
 ]
 
 
@@ -253,7 +255,7 @@ def test_every_form_wants_its_token(app: Flask, ann: Person, action: str) -> Non
 
 def test_the_list_of_forms_is_whole(app: Flask) -> None:
     """A new form that is not in the table above fails here."""
-    protocol = {"/token", "/userinfo", "/authorize"}
+    protocol = {"/token", "/userinfo", "/authorize", "/end-session", "/register"}
     posts = {
         re.sub("<[^>]+>", "x", rule.rule)
         for rule in app.url_map.iter_rules()

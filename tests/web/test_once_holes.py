@@ -22,7 +22,8 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.apps import add_client, add_secret
 from oidc_bridge.storage.authorizations import AuthorizationRow
-from oidc_bridge.storage.ledger import EventRow, LogoutDeliveryRow
+from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.web import steps, token
 from tests.conftest import Clock
@@ -484,7 +485,7 @@ def test_a_reload_of_the_cleaned_landing_address_does_not_frighten(ann: Person) 
 def test_signing_out_does_not_promise_to_tell_a_client_that_cannot_be_told(ann: Person) -> None:
     ann.tokens(WIKI)
 
-    page = ann.sign_out().text
+    page = ann.get(ann.sign_out().location).text
 
     assert "We keep trying" not in page
     assert "Cannot be told from here" in page

@@ -1,0 +1,201 @@
+"""client import, and client token add|list|remove."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+
+import click
+from sqlalchemy import Connection
+
+from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.factory import open_database
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.registration import read_client
+from oidc_bridge.seal import digest_of, new_secret
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.apps import (
+    add_client,
+    add_secret,
+    all_clients,
+    remove_secrets,
+    update_client,
+)
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.registrations import (
+    add_initial_token,
+    initial_tokens,
+    remove_initial_token,
+)
+
+# Kept as a plain hash: 128 random bits are the least that nobody can guess.
+_SECRET = re.compile(r"[A-Za-z0-9_-]{22,128}")
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.pass_context
+def import_(context: click.Context, file: BinaryIO) -> None:
+    """Register the clients in FILE, or bring those that exist to what it says.
+
+    FILE is a JSON list of client metadata (RFC 7591), each with its client_id and, if it has one,
+    its client_secret. All of it is taken, or, with a line for each fault, nothing.
+
+    \b
+    Example:
+      oidc-bridge client import clients.json
+    """
+    now = datetime.now(UTC)
+
+    with open_database(settings_of(context)):
+        wanted = _read_file(file.read())
+
+        def keep(connection: Connection) -> int:
+            known = {client.id: client for client in all_clients(connection)}
+            return sum(_put(connection, known, client, secret, now) for client, secret in wanted)
+
+        changed = write(keep)
+    click.echo(f"{len(wanted)} clients, {changed} new or changed")
+
+
+def _read_file(text: bytes) -> Sequence[tuple[Client, str | None]]:
+    """Return each client with its secret.
+
+    Raises:
+        BridgeError: ``import_invalid``, with each entry's fault.
+    """
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BridgeError("import_invalid", "the file is not JSON") from error
+    if not isinstance(entries, list):
+        raise BridgeError("import_invalid", "expected a list of clients")
+    found: dict[str, tuple[Client, str | None]] = {}
+    faults = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            client, secret = _read_entry(entry)
+            if client.id in found:
+                raise BridgeError("client_exists", f"{client.id} is there twice")
+            found[client.id] = client, secret
+        except BridgeError as error:
+            faults.append(f"entry {number}: {error.code}: {error.detail}")
+    if faults:
+        raise BridgeError("import_invalid", "; ".join(faults))
+    return list(found.values())
+
+
+def _read_entry(entry: object) -> tuple[Client, str | None]:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("client_id"), str):
+        raise BridgeError("invalid_client_metadata", "expected an object with a client_id")
+    client = read_client(entry, client_id=entry["client_id"])
+    secret = entry.get("client_secret")
+    if not client.has_need_of_secret:
+        return client, None
+    if not isinstance(secret, str) or not _SECRET.fullmatch(secret):
+        raise BridgeError(
+            "invalid_client_metadata", "client_secret: expected 22 to 128 of A-Z a-z 0-9 _ -"
+        )
+    return client, secret
+
+
+def _put(
+    connection: Connection,
+    known: Mapping[str, Client],
+    client: Client,
+    secret: str | None,
+    now: datetime,
+) -> bool:
+    """Keep *client*; return whether that changed anything."""
+    digests = () if secret is None else (digest_of(secret),)
+    before = known.get(client.id)
+    if before is not None and before.kind == "homeserver":
+        raise BridgeError("client_exists", f"{client.id} is a homeserver: see `client add`")
+    if before is not None and before == replace(client, secret_digests=digests):
+        return False
+    if before is None:
+        add_client(connection, client, now=now)
+    else:
+        update_client(connection, client)
+        remove_secrets(connection, client.id)
+    if secret is not None:
+        add_secret(connection, client.id, secret, now=now)
+    record(connection, "client imported", now=now, client_id=client.id)
+    return True
+
+
+@click.group()
+def token() -> None:
+    """Initial access tokens: who has one may register clients."""
+
+
+@token.command()
+@click.option("--uses", default=1, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1, 366))
+@click.pass_context
+def add(context: click.Context, uses: int, days: int) -> None:
+    """Make an initial access token; it is printed this once.
+
+    \b
+    Example:
+      oidc-bridge client token add --uses 1 --days 7
+    """
+    now, made = datetime.now(UTC), new_secret()
+
+    def keep(connection: Connection) -> None:
+        expires_at = now + timedelta(days=days)
+        known_as = add_initial_token(connection, made, uses=uses, now=now, expires_at=expires_at)
+        record(connection, "initial token made", now=now, token=known_as)
+
+    with open_database(settings_of(context)):
+        write(keep)
+    click.echo(made)
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """List the initial access tokens by their ids; nobody can read the tokens any more.
+
+    \b
+    Example:
+      oidc-bridge client token list
+    """
+    with open_database(settings_of(context)), read() as connection:
+        known = [
+            {
+                "id": one.id,
+                "uses_left": one.uses_left,
+                "expires_at": one.expires_at.isoformat(),
+            }
+            for one in initial_tokens(connection)
+        ]
+    if as_json:
+        click.echo(json.dumps(known, indent=2))
+        return
+    for one in known:
+        click.echo("  ".join(map(str, one.values())))
+
+
+@token.command()
+@click.argument("token_id")
+@click.pass_context
+def remove(context: click.Context, token_id: str) -> None:
+    """Take an initial access token back; clients that registered with it stay.
+
+    \b
+    Example:
+      oidc-bridge client token remove cXtpBKRSO3s0xMnPBbGrmA
+    """
+    now = datetime.now(UTC)
+
+    def forget(connection: Connection) -> None:
+        remove_initial_token(connection, token_id)
+        record(connection, "initial token removed", now=now, token=token_id)
+
+    with open_database(settings_of(context)):
+        write(forget)
