@@ -117,7 +117,7 @@ class RelyingParty:
             "response_type": "code",
             "client_id": self.credentials.id,
             "redirect_uri": self.redirect_uri,
-            "scope": "openid profile",
+            "scope": "openid profile offline_access",
             "state": secrets.token_urlsafe(),
             "nonce": secrets.token_urlsafe(),
             "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
@@ -143,6 +143,15 @@ class RelyingParty:
                 "redirect_uri": self.redirect_uri,
                 "code_verifier": self.verifier,
             },
+            auth=(self.credentials.id, self.credentials.secret),
+            timeout=60,
+        )
+
+    def refresh(self, refresh_token: str) -> requests.Response:
+        """Ask for other tokens in place of these."""
+        return requests.post(
+            self.metadata["token_endpoint"],
+            data={"grant_type": "refresh_token", "refresh_token": refresh_token},
             auth=(self.credentials.id, self.credentials.secret),
             timeout=60,
         )

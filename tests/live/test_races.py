@@ -37,7 +37,9 @@ def relying_party(tmp_path: Path, database: str | None) -> Iterator[RelyingParty
     """A client of a bridge that is served by two processes."""
     homeserver = "http://localhost:1/"  # nobody there; no browser goes so far
     bridge = new_bridge(tmp_path / "bridge", free_port(), database=database, server__workers="2")
-    credentials = bridge.client_add("nobody", homeserver)
+    scopes = ("openid", "profile", "offline_access")
+    options = [word for scope in scopes for word in ("--scope", scope)]
+    credentials = bridge.client_add("nobody", homeserver, *options)
     with bridge.serve():
         yield RelyingParty(bridge, credentials, f"{homeserver}_synapse/client/oidc/callback")
 
@@ -66,6 +68,24 @@ def test_one_code_redeemed_by_fifty_at_once_gives_one_token(relying_party: Relyi
     # RFC 6749 4.1.2: a second use may be a thief's, so it ends what the first one got.
     (granted,) = [answer.json() for answer in answers if answer.status_code == 200]
     assert relying_party.userinfo(granted["access_token"]).status_code == 401
+
+
+def test_one_refresh_token_used_by_fifty_at_once_gives_one_token_that_lives(
+    relying_party: RelyingParty,
+) -> None:
+    browser = PlainBrowser(relying_party.bridge)
+    form, _ = ask_wallet(relying_party, browser)
+    consent = browser.submit(form)
+    asked = Forms(consent).with_field("shown").set("scope", "profile", "offline_access")
+    question = asked.set("decision", "allow")
+    tokens = relying_party.redeem(relying_party.code_in(browser.submit(question))).json()
+
+    answers = all_at_once(lambda: relying_party.refresh(tokens["refresh_token"]))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: TAKERS - 1}
+    (granted,) = [answer.json() for answer in answers if answer.status_code == 200]
+    assert relying_party.userinfo(granted["access_token"]).status_code == 200
+    assert relying_party.refresh(granted["refresh_token"]).status_code == 200
 
 
 def test_one_answer_of_a_wallet_posted_fifty_times_makes_one_session(
