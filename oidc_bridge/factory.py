@@ -27,6 +27,7 @@ from oidc_bridge.web import (
     consent,
     documents,
     install,
+    par,
     public,
     signin,
     system_clock,
@@ -56,14 +57,14 @@ def create_app(
     with app.app_context():
         try:
             storage.check_schema(db.engine, settings.database)
-            snapshots = Snapshots(db.engine, seal, settings.issuer)
+            snapshots = Snapshots(db.engine, seal, settings)
             snapshots.current()
         except BridgeError:
             db.engine.dispose()
             raise
     proofs = {proof.method: proof for proof in make_proofs(settings, fetch or make_fetch(settings))}
     install(app, Bridge(settings, seal, proofs, snapshots, clock))
-    for part in (public, documents, authorize, token, signin, consent, account):
+    for part in (public, documents, authorize, par, token, signin, consent, account):
         app.register_blueprint(part.views)
     return app
 

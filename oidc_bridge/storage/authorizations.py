@@ -51,6 +51,7 @@ class AuthorizationRow(Base):
     nonce: Mapped[str | None] = mapped_column(Text)
     redirect_uri: Mapped[str] = mapped_column(Text)
     code_challenge: Mapped[str] = mapped_column(Text)
+    dpop_jkt: Mapped[str | None] = mapped_column(Text)
     code_digest: Mapped[str] = mapped_column(Text, unique=True)
     code_expires_at: Mapped[datetime] = mapped_column(UtcTime)
     code_spent_at: Mapped[datetime | None] = mapped_column(UtcTime)

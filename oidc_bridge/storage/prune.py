@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, select
 from oidc_bridge.storage import write
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.keys import forget_keys
+from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import ChallengeRow, RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
@@ -24,6 +25,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
     """
     tables: tuple[tuple[str, Any], ...] = (
         ("authorization requests", RequestRow),
+        ("pushed requests", PushedRow),
         ("challenges", ChallengeRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
 # Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
-_PROTOCOL = frozenset({"/token", "/userinfo"})
+_PROTOCOL = frozenset({"/token", "/userinfo", "/par"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST",
@@ -114,7 +114,7 @@ def let_form_lead_to(redirect_uri: str, app_key: str) -> None:
     the way back to the client would be blocked, silently.
     """
     targets = (str(read_origin(redirect_uri)), app_key)
-    g.form_targets = dict.fromkeys(target for target in targets if target)
+    g.form_targets = dict.fromkeys(("'self'", *filter(None, targets)))
 
 
 def _add_headers(answer: Response) -> Response:
@@ -131,7 +131,7 @@ def _add_headers(answer: Response) -> Response:
         headers["Vary"] = "Cookie"
         # No Cross-Origin-Opener-Policy: Matrix clients open a re-authentication in a pop-up, and
         # Synapse's last page must still find its opener.
-        form_targets = " ".join(("'self'", *g.get("form_targets", ())))
+        form_targets = " ".join(g.get("form_targets", ("'self'",)))
         headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
             " connect-src 'self'; base-uri 'none'; frame-ancestors 'none';"

@@ -13,6 +13,7 @@ from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import PageError, ProofError, SentError, explain
 from oidc_bridge.flow import SignIn
 from oidc_bridge.identity import Challenge, Identity
+from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.ledger import record
@@ -36,7 +37,7 @@ from oidc_bridge.web.session import (
     get_browser,
     set_session,
 )
-from oidc_bridge.web.steps import advance, send_error, stand
+from oidc_bridge.web.steps import advance, go_on, send_error, stand
 
 log = logging.getLogger(__name__)
 views = Blueprint("signin", __name__, url_prefix="/sign-in")
@@ -100,6 +101,7 @@ def choose(request_id: str) -> Response:
         "signin/choose.html",
         csrf=form_token(browser),
         app=app,
+        login_hint=open_request.authorization.login_hint if open_request.authorization else None,
         # Elsewhere a fresh proof may just as well be somebody else's ("Use another account").
         again=session is not None and app is not None and app.kind == "unknown",
         person=person_card(session) if session else None,
@@ -129,7 +131,7 @@ def cancel(request_id: str) -> Response:
     """Go back without signing in. A person's "no" is not an error: the app is told so."""
     browser, now = check_form(), bridge().clock()
 
-    def give_up(connection: Connection) -> str:
+    def give_up(connection: Connection) -> str | Answer:
         open_request = _open_request(connection, request_id, browser, now)
         close_request(connection, request_id, browser=browser)
         if open_request.authorization is None:
@@ -137,7 +139,7 @@ def cancel(request_id: str) -> Response:
         no = SentError("access_denied", "The sign-in was cancelled.")
         return send_error(open_request.authorization, no)
 
-    return see_other(write(give_up))
+    return go_on(write(give_up))
 
 
 @views.get("/answer")
@@ -187,15 +189,17 @@ def receive() -> Response:
     try:
         identity = parts.proofs[challenge.method].verify(challenge, answer, now=now)
         cookie = new_secret()
-        url = write(lambda connection: _accept(connection, attempt, identity, cookie))
+        step = write(lambda connection: _accept(connection, attempt, identity, cookie))
     except ProofError as error:
         write(partial(_refuse, attempt=attempt, error=error))
         status = 403 if error.code == "account_blocked" else 400
         return _failed(error, open_request, browser, status=status)
-    return set_session(see_other(url), cookie)
+    return set_session(go_on(step), cookie)
 
 
-def _accept(connection: Connection, attempt: Attempt, identity: Identity, cookie: str) -> str:
+def _accept(
+    connection: Connection, attempt: Attempt, identity: Identity, cookie: str
+) -> str | Answer:
     """Spend, sign in, go on: one transaction, so a lost race leaves nothing behind."""
     parts, now = bridge(), attempt.now
     spend(connection, attempt.challenge.id, browser=attempt.browser, now=now)

@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from oidc_bridge.config import Settings
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import SigningKey, active, as_bytes, jwks
 from oidc_bridge.oidc.metadata import discovery
@@ -40,10 +42,10 @@ class Snapshot:
 class Snapshots:
     """Gives the current `Snapshot`; a change by another process shows within a second."""
 
-    def __init__(self, engine: Engine, seal: Seal, issuer: str) -> None:
+    def __init__(self, engine: Engine, seal: Seal, settings: Settings) -> None:
         self._engine = engine
         self._seal = seal
-        self._issuer = issuer
+        self._settings = settings
         self._lock = threading.Lock()
         self._current: Snapshot | None = None
         self._read_at = 0.0
@@ -75,10 +77,16 @@ class Snapshots:
                 return Snapshot(clients, before.keys, version, before.signing_key, before.documents)
             keys = all_keys(connection, self._seal)
         documents = {
-            "discovery": _document(as_bytes(discovery(self._issuer))),
+            "discovery": _document(as_bytes(self._discovery())),
             "jwks": _document(as_bytes(jwks(keys))),
         }
         return Snapshot(clients, keys, version, active(keys), documents)
+
+    def _discovery(self) -> dict[str, Any]:
+        settings = self._settings
+        return discovery(
+            settings.issuer, require_pushed=settings.require_pushed_authorization_requests
+        )
 
 
 def _document(body: bytes) -> Document:

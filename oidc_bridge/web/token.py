@@ -19,7 +19,7 @@ from oidc_bridge.oidc.redeem import (
     read_bearer,
     read_request,
 )
-from oidc_bridge.oidc.scopes import claims_for
+from oidc_bridge.oidc.scopes import claims_for, scope_text
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
@@ -135,7 +135,7 @@ def _tokens(
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": lifetimes.access_token,
-        "scope": " ".join(scopes),
+        "scope": scope_text(scopes),
     }
     if refresh_token is not None:
         response["refresh_token"] = refresh_token
