@@ -98,7 +98,9 @@ async def sign_in_first(send: Send, site: Site, visitor: Visitor, note: Note) ->
     _expect("authorize", page_url.startswith("/sign-in/"), page_url)
     page = await _page(send, site, visitor, note, "sign-in page", page_url)
     auth_request = html.unescape(_between(page, 'data-auth-request="', '"'))
-    fields = _hidden(page, "/sign-in/answer")
+    fields = {"method": "blockstack", **_hidden(page, "/sign-in/answer")}
+    if "challenge" not in fields:
+        fields["challenge"] = _between(page, 'data-challenge="', '"')
     fields["authResponse"] = visitor.wallet.answer(auth_request, now=datetime.now(UTC))
     consent_url = await _step(
         send, site, visitor, note, "wallet's answer", 303, "/sign-in/answer", fields

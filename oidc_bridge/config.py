@@ -194,6 +194,8 @@ class Settings(BaseSettings):
     database: str = "sqlite:///bridge.db"
     key_file: Path = Path("bridge.key")
     rsa_bits: Annotated[Literal[2048, 3072], BeforeValidator(int)] = 2048
+    # Every client announces its requests at /par before it sends the browser (RFC 9126).
+    require_pushed_authorization_requests: bool = False
     # Origins that outgoing requests may reach although they are internal or plain http.
     allow_private: frozenset[Origin] = frozenset()
     wallets: tuple[WebWallet, ...] = ()

@@ -115,6 +115,12 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "The link that brought you here is damaged.",
         _AGAIN,
     ),
+    "request_uri_unknown": Explanation(
+        "This sign-in is not open any more",
+        "The app announced it beforehand, but it was finished already, or it was not opened in"
+        " time.",
+        _AGAIN,
+    ),
     "request_unknown": Explanation(
         "This sign-in is not open any more",
         "It was finished already, it ran out, or it was begun in another browser.",

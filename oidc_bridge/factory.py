@@ -35,6 +35,7 @@ from oidc_bridge.web import (
     install,
     joining,
     naming,
+    par,
     public,
     registration,
     sign_out,
@@ -69,12 +70,7 @@ def create_app(
     with app.app_context():
         try:
             storage.check_schema(db.engine, settings.database)
-            snapshots = Snapshots(
-                db.engine,
-                seal,
-                settings.issuer,
-                offers_registration=settings.registration.mode != "closed",
-            )
+            snapshots = Snapshots(db.engine, seal, settings)
             snapshots.current()
         except BridgeError:
             db.engine.dispose()
@@ -86,7 +82,7 @@ def create_app(
     keys = FetchedKeys(strangers)
     install(app, Bridge(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock))
     for part in (
-        *(public, documents, authorize, token, tokens_about, registration),
+        *(public, documents, authorize, par, token, tokens_about, registration),
         *(signin, answers, elsewhere, handover, joining, naming, consent),
         *(account, wallets, sign_out, end_session),
     ):

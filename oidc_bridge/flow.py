@@ -59,7 +59,7 @@ class Situation:
         is_known: the person has said yes to an app of this client, and that yes still stands.
         ask_anyway, silent: see `AuthorizationRequest`.
         must_choose_name: the person owns several names, and no client's persona settles which.
-        is_expected: whoever is signed in is whom the client's hint names, if it gave one.
+        is_expected: whoever is signed in is one whom the client asks for, if it asks for somebody.
     """
 
     authenticated_at: datetime | None
@@ -86,7 +86,9 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
         if now_is.silent:
             return Refuse(SentError("login_required", "The person must sign in first."))
         return SignIn()
-    if now_is.silent and not now_is.is_expected:
+    if not now_is.is_expected:
+        # OIDC Core 3.1.2.1: never silently another. Who is here may choose only once, at the
+        # sign-in page; see `web.authorize`.
         return Refuse(SentError("login_required", "Somebody else is signed in."))
     if now_is.must_choose_name:
         if now_is.silent:

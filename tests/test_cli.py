@@ -1045,6 +1045,7 @@ def test_migrate_works_where_the_path_has_a_percent_sign(set_up, tmp_path):
 def test_prune_tells_what_it_deleted(operator):
     assert operator.does("prune").splitlines() == [
         "       0 authorization requests",
+        "       0 pushed requests",
         "       0 challenges",
         "       0 handovers",
         "       0 access tokens",

@@ -88,6 +88,7 @@ TABLE = {
         {**UIA, **FRESH, "ask_anyway": True},
         AskConsent(("first",)),
     ),
+    "somebody else is here, with an old proof": ({**STALE, "is_expected": False}, SignIn()),
     "known to the client, but not re-authenticating": (
         {"consent": None, "is_known": True},
         AskConsent(("first",)),
@@ -108,6 +109,7 @@ SILENT = {
     "no question could be made": ({"question": None}, "login_required"),
     "an old proof comes before a missing consent": ({**STALE, "consent": None}, "login_required"),
     "a re-authentication with an old proof": ({**UIA, **STALE}, "login_required"),
+    "somebody else is here": ({"is_expected": False}, "login_required"),
     "the first time": ({"consent": None}, "consent_required"),
     "a yes to less": ({"question": MORE}, "consent_required"),
     "asked anyway": ({"ask_anyway": True}, "consent_required"),

@@ -8,34 +8,32 @@ are three steps, each of which needs what the one before it proved:
     target = find_target(parameters, client)         # or it is shown
     request = check_request(parameters, target, ...) # or it is sent back to target
 
-Sources: RFC 6749 sections 3.1, 4.1.1; RFC 7636 section 4.3; OIDC Core section 3.1.2.
+Sources: RFC 6749 sections 3.1, 4.1.1; RFC 7636 section 4.3; RFC 9449 section 10; OIDC Core
+sections 3.1.2 and 5.5; Form Post Response Mode section 2.
 """
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from oidc_bridge.errors import SentError, ShownError
+from oidc_bridge.oidc.answer import ResponseMode, Target
+from oidc_bridge.oidc.claims import parse_claims
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.scopes import single_claims
 
 _MAX_PARAMETERS = 64
 _MAX_VALUE = 4096
 # Repeating one of these leaves in doubt where an answer belongs (RFC 6749 section 3.1).
 _DECIDE_TARGET = frozenset({"client_id", "redirect_uri", "state"})
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+# A request object holds all the others (RFC 9101), signed.
+_MAX_REQUEST_OBJECT = 16_384
+_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the answer goes: proven to be the client's own address."""
-
-    client: Client
-    redirect_uri: str
-    state: str | None
+# An address or a name of a wallet. It is shown, so it may not be a sentence.
+_LOGIN_HINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{1,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +41,18 @@ class AuthorizationRequest:
     """The query of ``/authorize``, kept while the person decides.
 
     Attributes:
-        scopes: what is asked for and allowed, in the client's order, without repeats.
+        scopes: what is asked for and allowed, in the client's order, without repeats; also single
+            claims, by their names in `scopes.GRANTS`.
         proof_after: the person must have proved themselves after this moment; None if any live
             session will do. It is what ``prompt=login``, ``max_age``, a re-authentication and
             "use another account" all come down to.
         ask_anyway: consent is asked even if an earlier one covers it.
         silent: ``prompt=none``: no page may be shown.
-        hint: ``id_token_hint``, not read yet; a silent answer is about nobody else.
+        subjects: the answer must be about one of these (``id_token_hint``, ``claims``); nobody in
+            it means anybody.
+        login_hint: the address or name that the client thinks of; only ever shown.
+        dpop_jkt: thumbprint of the key that the code will be bound to (RFC 9449 section 10).
+        pushed: by which pushed request this was asked, for it to be used once (RFC 9126).
     """
 
     target: Target
@@ -60,7 +63,10 @@ class AuthorizationRequest:
     proof_after: datetime | None
     ask_anyway: bool
     silent: bool
-    hint: str | None = None
+    subjects: tuple[str, ...] = ()
+    login_hint: str | None = None
+    dpop_jkt: str | None = None
+    pushed: str | None = None
 
 
 def read_parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
@@ -73,7 +79,8 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """
     parameters: dict[str, str] = {}
     for number, (name, value) in enumerate(pairs):
-        if number >= _MAX_PARAMETERS or len(value) > _MAX_VALUE or "\0" in value or "�" in value:
+        most = _MAX_REQUEST_OBJECT if name == "request" else _MAX_VALUE
+        if number >= _MAX_PARAMETERS or len(value) > most or "\0" in value or "�" in value:
             raise ShownError("request_malformed", f"parameter {name[:40]!r} is not acceptable")
         if not value:
             continue
@@ -97,22 +104,29 @@ def find_target(parameters: Mapping[str, str], client: Client | None) -> Target:
     # Security: keep this above every redirect. An unknown URI must never be followed.
     if not client.accepts_redirect_uri(redirect_uri):
         raise ShownError("redirect_uri_mismatch", f"{client.id}: {redirect_uri[:200]!r}")
-    return Target(client, redirect_uri, parameters.get("state"))
+    # Errors travel as the answer would; a mode that we don't speak is refused in the query.
+    mode: ResponseMode = "form_post" if parameters.get("response_mode") == "form_post" else "query"
+    return Target(client, redirect_uri, parameters.get("state"), mode)
 
 
 def check_request(
-    parameters: Mapping[str, str], target: Target, *, now: datetime
+    parameters: Mapping[str, str], target: Target, *, now: datetime, hinted: str | None = None
 ) -> AuthorizationRequest:
     """Return the request if we can carry it out.
 
+    Args:
+        hinted: whom ``id_token_hint`` names; ``""`` if it is no ID token that we gave the client.
+
     Raises:
         SentError: ``invalid_request``, ``unsupported_response_type``, ``invalid_scope``,
-            ``request_not_supported``, ``request_uri_not_supported``.
+            ``login_required``, ``unmet_authentication_requirements``, and
+            ``request_not_supported``, ``request_uri_not_supported``,
+            ``registration_not_supported`` (OIDC Core 3.1.2.6).
     """
     for name, value in parameters.items():
         if value == "\0":
             raise SentError("invalid_request", f"The parameter {_plain(name)} is given twice.")
-    for name in ("request", "request_uri"):
+    for name in ("request", "request_uri", "registration"):
         if name in parameters:
             raise SentError(f"{name}_not_supported", f"This server does not take {name}.")
     response_type = parameters.get("response_type")
@@ -120,41 +134,32 @@ def check_request(
         raise SentError("invalid_request", "response_type is missing.")
     if response_type != "code":
         raise SentError("unsupported_response_type", "This server only answers with a code.")
-    if parameters.get("response_mode", "query") != "query":
-        raise SentError("invalid_request", "This server only answers in the query.")
+    if parameters.get("response_mode", "query") != target.response_mode:
+        raise SentError("invalid_request", "This server answers by query or form_post only.")
     prompts = _prompts(parameters.get("prompt", ""))
     redirect_url = parameters.get("redirectUrl")
+    asked = parse_claims(parameters.get("claims"))
+    scopes = _scopes(parameters.get("scope", ""), target.client)
     is_reauthentication = target.client.kind == "homeserver" and redirect_url is None
     return AuthorizationRequest(
         target=target,
-        scopes=_scopes(parameters.get("scope", ""), target.client),
+        scopes=(
+            *scopes,
+            *single_claims(asked.names, scopes=scopes, allowed=target.client.scopes),
+        ),
         code_challenge=_code_challenge(parameters),
         nonce=_nonce(parameters.get("nonce")),
         redirect_url=redirect_url,
         proof_after=_proof_after(
-            parameters.get("max_age"),
+            _max_age(parameters.get("max_age"), target.client),
             now if is_reauthentication or "login" in prompts else None,
             now=now,
         ),
         ask_anyway=bool(prompts & {"consent", "select_account"}),
         silent="none" in prompts,
-        hint=parameters.get("id_token_hint"),
-    )
-
-
-def answer_url(target: Target, answer: Mapping[str, str], *, issuer: str) -> str:
-    """Return the redirect URI with *answer*, ``state`` and ``iss`` (RFC 9207) added."""
-    fields = {**answer, "iss": issuer}
-    if target.state is not None:
-        fields["state"] = target.state
-    separator = "&" if "?" in target.redirect_uri else "?"
-    return f"{target.redirect_uri}{separator}{urlencode(fields)}"
-
-
-def error_url(target: Target, error: SentError, *, issuer: str) -> str:
-    """Return the redirect URI that tells the client of *error* (RFC 6749 section 4.1.2.1)."""
-    return answer_url(
-        target, {"error": error.code, "error_description": error.detail}, issuer=issuer
+        subjects=_subjects(hinted, asked.subjects),
+        login_hint=_login_hint(parameters.get("login_hint", "")),
+        dpop_jkt=_thumbprint(parameters.get("dpop_jkt")),
     )
 
 
@@ -165,7 +170,7 @@ def _code_challenge(parameters: Mapping[str, str]) -> str:
         raise SentError("invalid_request", "code_challenge is missing: PKCE is required.")
     if parameters.get("code_challenge_method") != "S256":
         raise SentError("invalid_request", "code_challenge_method must be S256.")
-    if not _CHALLENGE.fullmatch(challenge):
+    if not _SHA256.fullmatch(challenge):
         raise SentError("invalid_request", "code_challenge is not a SHA-256 in base64url.")
     return challenge
 
@@ -187,12 +192,49 @@ def _prompts(text: str) -> frozenset[str]:
     return prompts
 
 
-def _proof_after(max_age: str | None, floor: datetime | None, *, now: datetime) -> datetime | None:
+def _max_age(text: str | None, client: Client) -> timedelta | None:
+    """OIDC Core 3.1.2.1, and ``default_max_age`` (Registration section 2), which it overrides."""
+    if text is None:
+        default = client.metadata.default_max_age
+        return None if default is None else timedelta(seconds=default)
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise SentError("invalid_request", "max_age must be a number of seconds.")
+    return timedelta(seconds=int(text))
+
+
+def _proof_after(
+    max_age: timedelta | None, floor: datetime | None, *, now: datetime
+) -> datetime | None:
     if max_age is None:
         return floor
-    if not re.fullmatch(r"[0-9]{1,9}", max_age):
-        raise SentError("invalid_request", "max_age must be a number of seconds.")
-    return max(filter(None, (floor, now - timedelta(seconds=int(max_age)))))
+    return max(filter(None, (floor, now - max_age)))
+
+
+def _subjects(hinted: str | None, claimed: frozenset[str] | None) -> tuple[str, ...]:
+    """OIDC Core 3.1.2.1, 5.5.1: whom the answer must be about; nobody else is ever told of.
+
+    A hint may have expired, but one that is not ours is refused, not ignored: without it the
+    client could be given somebody whom it did not mean.
+    """
+    if hinted == "":
+        raise SentError("invalid_request", "id_token_hint is no ID token that you got from here.")
+    wanted = [set(who) for who in (claimed, {hinted} if hinted else None) if who is not None]
+    if not wanted:
+        return ()
+    subjects = set.intersection(*wanted)
+    if not subjects:
+        raise SentError("login_required", "Nobody is the one that is asked for.")
+    return tuple(sorted(subjects))
+
+
+def _login_hint(text: str) -> str | None:
+    return text if _LOGIN_HINT.fullmatch(text) else None
+
+
+def _thumbprint(text: str | None) -> str | None:
+    if text is not None and not _SHA256.fullmatch(text):
+        raise SentError("invalid_request", "dpop_jkt is not a SHA-256 in base64url.")
+    return text
 
 
 def _nonce(nonce: str | None) -> str | None:

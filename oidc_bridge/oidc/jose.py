@@ -57,6 +57,15 @@ def read_header(token: str) -> Header:
     return header
 
 
+def find_kid(token: str) -> str | None:
+    """Return which key a JWT says that it was signed with, to know whether ours may be too old."""
+    try:
+        kid = read_header(token).get("kid")
+    except BridgeError:
+        return None
+    return kid if isinstance(kid, str) else None
+
+
 def read_unproven(token: str) -> Mapping[str, Any]:
     """Return the claims before anything is known of the signature, to find whose they may be.
 

@@ -10,23 +10,37 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from oidc_bridge.oidc.client import AuthMethod
 from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
+from oidc_bridge.oidc.request_object import ALGORITHMS as REQUEST_ALGORITHMS
 from oidc_bridge.oidc.scopes import SCOPES
 
 AUTH_METHODS: tuple[str, ...] = get_args(AuthMethod)
+# MSC4191, and the part of the account page that each leads to.
+ACCOUNT_ACTIONS = {
+    "org.matrix.profile": "me",
+    "org.matrix.devices_list": "sessions",
+}
 
 
-def discovery(issuer: str, *, offers_registration: bool = False) -> dict[str, Any]:
-    """Return the discovery document, checked by Authlib's rules for one."""
+def discovery(
+    issuer: str, *, require_pushed: bool = False, offers_registration: bool = False
+) -> dict[str, Any]:
+    """Return the discovery document, checked by Authlib's rules for one.
+
+    Args:
+        require_pushed: every client must push its requests (RFC 9126 section 5).
+        offers_registration: clients may register themselves.
+    """
     document = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
         "jwks_uri": f"{issuer}/jwks",
         "end_session_endpoint": f"{issuer}/end-session",
         "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(SIGNING_ALGORITHMS),
@@ -48,13 +62,19 @@ def discovery(issuer: str, *, offers_registration: bool = False) -> dict[str, An
             *(claim for scope in SCOPES.values() for claim in scope.claims),
         ],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
+        "claim_types_supported": ["normal"],
+        "claims_parameter_supported": True,
+        "ui_locales_supported": ["en"],
+        "request_parameter_supported": True,
+        "request_object_signing_alg_values_supported": list(REQUEST_ALGORITHMS),
+        # Only what was pushed has a request_uri here: none is ever fetched (SSRF).
         "request_uri_parameter_supported": False,
+        "require_pushed_authorization_requests": require_pushed,
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "account_management_uri": f"{issuer}/account",
+        "account_management_actions_supported": list(ACCOUNT_ACTIONS),
     }
     if offers_registration:
         document["registration_endpoint"] = f"{issuer}/register"

@@ -13,6 +13,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.scopes import within
 
 _MAX_VALUE = 4096
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -93,7 +94,7 @@ def still_allowed(scopes: tuple[str, ...], client: Client) -> tuple[str, ...]:
     Raises:
         SentError: ``invalid_grant`` if nothing is left.
     """
-    kept = tuple(scope for scope in scopes if scope in client.scopes)
+    kept = within(scopes, client.scopes)
     if not kept:
         raise SentError("invalid_grant", "Nothing is left of what was granted.")
     return kept

@@ -1,4 +1,8 @@
-"""Scopes: the claims each releases, and the sentence the consent page shows for it."""
+"""Scopes and single claims: what each releases, and the sentence the consent page shows for it.
+
+A client may also ask for one claim alone (``claims``, OIDC Core section 5.5). It is asked for,
+shown, granted and kept like a scope, under a name that no scope has: ``claim:email``.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,9 +43,54 @@ SCOPES: Mapping[str, Scope] = MappingProxyType(
     }
 )
 
+_SINGLE = "claim:"
+
+GRANTS: Mapping[str, Scope] = MappingProxyType(
+    {
+        **SCOPES,
+        f"{_SINGLE}name": Scope("Your display name", ("name",)),
+        f"{_SINGLE}picture": Scope("Your picture", ("picture",)),
+        f"{_SINGLE}email": Scope("Your e-mail address", ("email", "email_verified")),
+    }
+)
+
+
+def single_claims(
+    names: Iterable[str], *, scopes: tuple[str, ...], allowed: Iterable[str]
+) -> tuple[str, ...]:
+    """Return what must be asked for besides *scopes*, so that the claims *names* may be told.
+
+    Unknown claims are left out, and so are those that no scope *allowed* to the client would give.
+    """
+    covered = {claim for scope in scopes for claim in SCOPES[scope].claims}
+    permitted = {claim for scope in allowed for claim in SCOPES[scope].claims}
+    return tuple(
+        f"{_SINGLE}{name}"
+        for name in dict.fromkeys(names)
+        if f"{_SINGLE}{name}" in GRANTS and name in permitted - covered
+    )
+
+
+def within(granted: Iterable[str], allowed: Iterable[str]) -> tuple[str, ...]:
+    """Return those of *granted* (any of `GRANTS`) that a client with these scopes may have."""
+    scopes = frozenset(allowed)
+    permitted = {claim for scope in scopes if scope in SCOPES for claim in SCOPES[scope].claims}
+    return tuple(
+        name
+        for name in granted
+        if name in scopes or (name in GRANTS and name.removeprefix(_SINGLE) in permitted)
+    )
+
+
+def scope_text(granted: Iterable[str]) -> str:
+    """Return the ``scope`` of an answer (RFC 6749 section 3.3): single claims are no scopes."""
+    return " ".join(name for name in granted if name in SCOPES)
+
 
 def claims_for(scopes: Iterable[str], person: Person) -> dict[str, str | bool]:
     """Return ``sub`` and the claims that *scopes* release; what a person lacks is left out.
+
+    *scopes* are any of `GRANTS`.
 
     ``preferred_username`` goes with ``openid``: to a homeserver the localpart is as much the
     person's identifier as ``sub`` is, and without it Synapse has nobody to sign in.
@@ -56,7 +105,7 @@ def claims_for(scopes: Iterable[str], person: Person) -> dict[str, str | bool]:
     }
     claims: dict[str, str | bool] = {"sub": person.sub}
     for scope in scopes:
-        for claim in SCOPES[scope].claims:
+        for claim in GRANTS[scope].claims:
             value = values[claim]
             if value is not None:
                 claims[claim] = value

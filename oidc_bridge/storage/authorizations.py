@@ -50,6 +50,7 @@ class AuthorizationRow(Base):
     nonce: Mapped[str | None] = mapped_column(Text)
     redirect_uri: Mapped[str] = mapped_column(Text)
     code_challenge: Mapped[str] = mapped_column(Text)
+    dpop_jkt: Mapped[str | None] = mapped_column(Text)
     code_digest: Mapped[str] = mapped_column(Text, unique=True)
     code_expires_at: Mapped[datetime] = mapped_column(UtcTime)
     code_spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
@@ -66,6 +67,7 @@ class Authorization:
     Attributes:
         scopes: what it may still give (for an access token: what that token may).
         expires_at: of the code or token by which it was found.
+        dpop_jkt: thumbprint of the key to which the request bound the code, if it did.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Authorization:
     authenticated_at: datetime
     created_at: datetime
     expires_at: datetime
+    dpop_jkt: str | None
     person: Person
 
 
@@ -99,6 +102,7 @@ FACTS = (
     _A.authenticated_at,
     _A.created_at,
     _A.code_expires_at,
+    _A.dpop_jkt.label("code_jkt"),
     *(_P.sub, _P.localpart, _N.display_name, _N.picture, _N.email),
 )
 
@@ -260,6 +264,7 @@ def to_authorization(
         authenticated_at=row.authenticated_at,
         created_at=row.created_at,
         expires_at=expires_at,
+        dpop_jkt=row.code_jkt,
         # What has come to be known of them since they were asked is not told.
         person=Person(
             row.sub,

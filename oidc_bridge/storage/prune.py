@@ -12,6 +12,7 @@ from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.once import UsedJtiRow
+from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
@@ -27,6 +28,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
     """
     tables: tuple[tuple[str, Any], ...] = (
         ("authorization requests", RequestRow),
+        ("pushed requests", PushedRow),
         ("challenges", ChallengeRow),
         ("handovers", HandoverRow),
         ("access tokens", AccessTokenRow),

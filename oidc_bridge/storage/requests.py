@@ -22,7 +22,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.identity import Identity
-from oidc_bridge.oidc.authorize import AuthorizationRequest, Target
+from oidc_bridge.oidc.answer import Target
+from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime, new_id
@@ -53,6 +54,11 @@ class RequestRow(Base):
     proof_after: Mapped[datetime | None] = mapped_column(UtcTime)
     ask_anyway: Mapped[bool] = mapped_column(Boolean)
     proved: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    response_mode: Mapped[str] = mapped_column(Text, server_default="query")
+    subjects: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    login_hint: Mapped[str | None] = mapped_column(Text)
+    dpop_jkt: Mapped[str | None] = mapped_column(Text)
+    pushed: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 
@@ -126,6 +132,11 @@ def keep_request(
             "redirect_url": kept.redirect_url if kept else None,
             "proof_after": kept.proof_after if kept else None,
             "ask_anyway": kept.ask_anyway if kept else False,
+            "response_mode": kept.target.response_mode if kept else "query",
+            "subjects": list(kept.subjects) if kept else [],
+            "login_hint": kept.login_hint if kept else None,
+            "dpop_jkt": kept.dpop_jkt if kept else None,
+            "pushed": kept.pushed if kept else None,
             "expires_at": expires_at,
         },
     )
@@ -156,7 +167,7 @@ def get_request(
     if client is None:
         raise PageError("request_unknown", f"client {row.client_id} is gone", status=404)
     authorization = AuthorizationRequest(
-        target=Target(client, row.redirect_uri, row.state),
+        target=Target(client, row.redirect_uri, row.state, row.response_mode),
         scopes=tuple(row.scopes),
         code_challenge=row.code_challenge,
         nonce=row.nonce,
@@ -164,6 +175,10 @@ def get_request(
         proof_after=row.proof_after,
         ask_anyway=row.ask_anyway,
         silent=False,
+        subjects=tuple(row.subjects),
+        login_hint=row.login_hint,
+        dpop_jkt=row.dpop_jkt,
+        pushed=row.pushed,
     )
     return _to_open_request(row, authorization)
 

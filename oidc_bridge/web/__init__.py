@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
 # Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
-_PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register"})
+_PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register", "/par"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
@@ -130,10 +130,19 @@ def let_form_lead_to(redirect_uri: str, app_key: str = "") -> None:
     Chromium holds every redirect that follows a form against ``form-action``: with 'self' alone
     the way back to the client would be blocked, silently.
     """
+    let_forms_lead_only_to("'self'", source_of(redirect_uri), app_key)
+
+
+def let_forms_lead_only_to(*sources: str) -> None:
+    """Let this page's forms end at these sources of a Content Security Policy; ``""`` is none."""
+    g.form_targets = dict.fromkeys(filter(None, sources))
+
+
+def source_of(redirect_uri: str) -> str:
+    """Return where a registered redirect URI leads, as a Content Security Policy names it."""
     scheme = redirect_uri.partition(":")[0].lower()
     is_web = scheme in ("http", "https")
-    target = str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
-    g.form_targets = dict.fromkeys(target for target in (target, app_key) if target)
+    return str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
 
 
 def _is_protocol(path: str) -> bool:
@@ -154,7 +163,7 @@ def _add_headers(answer: Response) -> Response:
         headers["Vary"] = "Cookie"
         # No Cross-Origin-Opener-Policy: Matrix clients open a re-authentication in a pop-up, and
         # Synapse's last page must still find its opener.
-        form_targets = " ".join(("'self'", *g.get("form_targets", ())))
+        form_targets = " ".join(g.get("form_targets", ("'self'",)))
         headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
             " connect-src 'self'; base-uri 'none'; frame-ancestors 'none';"

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.metadata import ACCOUNT_ACTIONS
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.authorizations import revoke, revoke_of_account
 from oidc_bridge.storage.consents import (
@@ -48,7 +49,10 @@ _FLASHES = {
 
 @views.get("")
 def overview() -> Response:
-    """Show everything, or the door."""
+    """Show everything, or the door; ``action`` leads to the part that MSC4191 means."""
+    part = ACCOUNT_ACTIONS.get(request.args.get("action", ""))
+    if part is not None:
+        return see_other(url_for("account.overview", _anchor=part))
     now, browser = bridge().clock(), new_browser()
     with read() as connection:
         session = current_session(connection, now=now)

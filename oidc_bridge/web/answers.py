@@ -31,6 +31,7 @@ from oidc_bridge.web.session import (
 )
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
 from oidc_bridge.web.sittings import Arrival, Landing, arrive, look_up_names, new_challenge
+from oidc_bridge.web.steps import go_on
 
 log = logging.getLogger(__name__)
 views = Blueprint("answers", __name__, url_prefix="/sign-in")
@@ -189,7 +190,7 @@ def _receive(attempt: Attempt) -> Response:
         write(partial(_refuse, attempt=attempt, session=session, error=error))
         status = 403 if error.code == "account_blocked" else 400
         return failed(error, open_request, browser, status=status)
-    answer = see_other(landing.url)
+    answer = go_on(landing.step)
     return set_session(answer, cookie) if landing.is_signed_in else answer
 
 

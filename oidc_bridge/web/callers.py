@@ -14,7 +14,7 @@ from oidc_bridge.oidc.client_authentication import (
     refusal,
 )
 from oidc_bridge.oidc.dpop import DpopProof, check_proof
-from oidc_bridge.oidc.jose import read_header
+from oidc_bridge.oidc.jose import find_kid
 from oidc_bridge.oidc.redeem import read_form
 from oidc_bridge.storage import write
 from oidc_bridge.storage.once import use_jti
@@ -61,11 +61,9 @@ def get_caller(form: Mapping[str, str]) -> Client:
 def _use_assertion(assertion: str, client: Client) -> None:
     parts = bridge()
     issuer = parts.settings.issuer
-    # Not proven yet: it tells only whether the client's keys may be older than this one.
-    kid = read_header(assertion).get("kid")
     checked = check_assertion(
         assertion,
-        keys_of(client, kid=kid if isinstance(kid, str) else None),
+        keys_of(client, kid=find_kid(assertion)),
         client=client,
         audiences=(issuer, f"{issuer}/token", f"{issuer}{request.path}"),
         now=parts.clock(),

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.consent import decide_scopes
 from oidc_bridge.errors import PageError, SentError
 from oidc_bridge.flow import AskConsent, ChooseName, SignIn
-from oidc_bridge.oidc.scopes import SCOPES, Person
+from oidc_bridge.oidc.answer import Answer
+from oidc_bridge.oidc.scopes import GRANTS, Person
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.consents import remember_consent
@@ -30,7 +31,7 @@ from oidc_bridge.web.cards import AppCard, card_of, matrix_id, person_card
 from oidc_bridge.web.notes import note_on
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
 from oidc_bridge.web.sittings import ask_anew
-from oidc_bridge.web.steps import Standing, advance, issue, send_error, stand
+from oidc_bridge.web.steps import Standing, advance, go_on, issue, send_error, stand
 
 views = Blueprint("consent", __name__, url_prefix="/consent")
 
@@ -121,7 +122,7 @@ def decide(request_id: str) -> Response:
     if decision not in ("allow", "deny"):
         raise PageError("form_malformed", "decision")
     act = _allow if decision == "allow" else _deny
-    return see_other(write(lambda connection: act(connection, request_id, browser, now)))
+    return go_on(write(lambda connection: act(connection, request_id, browser, now)))
 
 
 @views.post("/<id:request_id>/switch")
@@ -143,7 +144,7 @@ def _remember_days() -> int:
     return bridge().settings.lifetimes.consent // 86_400
 
 
-def _deny(connection: Connection, request_id: str, browser: str, now: datetime) -> str:
+def _deny(connection: Connection, request_id: str, browser: str, now: datetime) -> Answer:
     _, session, standing = _look(connection, request_id, browser, now)
     close_request(connection, request_id, browser=browser)
     record(
@@ -158,7 +159,7 @@ def _deny(connection: Connection, request_id: str, browser: str, now: datetime) 
     return send_error(standing.authorization, no)
 
 
-def _allow(connection: Connection, request_id: str, browser: str, now: datetime) -> str:
+def _allow(connection: Connection, request_id: str, browser: str, now: datetime) -> str | Answer:
     """Go on if the person answered today's question; else let them read it again.
 
     Their answer counts even if an earlier yes has come to cover the request meanwhile.
@@ -249,7 +250,7 @@ def _review(standing: Standing, session: Session) -> Review:
         rows=tuple(
             ScopeRow(
                 scope=scope,
-                title=SCOPES[scope].title,
+                title=GRANTS[scope].title,
                 value=_value(scope, person, matrix_id(person.localpart, client)),
                 required=scope in required,
                 reason="",
@@ -274,6 +275,10 @@ def _value(scope: str, person: Person, mxid: str) -> str:
         picture = f"picture from {urlsplit(person.picture).netloc}" if person.picture else ""
         known = ", ".join(filter(None, (person.name, picture)))
         return known or "Your wallet tells neither a name nor a picture"
-    if scope == "email":
+    if scope in ("email", "claim:email"):
         return person.email or "Your wallet tells no e-mail address"
+    if scope == "claim:name":
+        return person.name or "Your wallet tells no name"
+    if scope == "claim:picture":
+        return person.picture or "Your wallet tells no picture"
     return person.localpart if scope == "openid" else ""

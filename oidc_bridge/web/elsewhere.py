@@ -40,6 +40,7 @@ from oidc_bridge.web.session import (
 )
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
 from oidc_bridge.web.sittings import Arrival, Landing, arrive, look_up_names
+from oidc_bridge.web.steps import go_on
 
 views = Blueprint("elsewhere", __name__)
 
@@ -140,7 +141,7 @@ def take(request_id: str) -> Response:
         landing = write(accept)
     except ProofError as error:
         return failed(error, open_request, browser)
-    answer = see_other(landing.url)
+    answer = go_on(landing.step)
     return set_session(answer, cookie) if landing.is_signed_in else answer
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.seal import new_secret
 from oidc_bridge.sitting import Proven
 from oidc_bridge.storage import read, write
@@ -18,7 +19,7 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.people import look_at
 from oidc_bridge.storage.requests import OpenRequest
 from oidc_bridge.storage.sessions import Session
-from oidc_bridge.web import bridge, page, see_other
+from oidc_bridge.web import bridge, page
 from oidc_bridge.web.cards import app_card, matrix_id, method_in_words, short_address
 from oidc_bridge.web.session import (
     check_form,
@@ -29,6 +30,7 @@ from oidc_bridge.web.session import (
 )
 from oidc_bridge.web.signin import allow_way_back, open_request_of
 from oidc_bridge.web.sittings import Arrival, get_sitting, land, receiver_of
+from oidc_bridge.web.steps import go_on
 
 views = Blueprint("joining", __name__, url_prefix="/sign-in")
 
@@ -92,7 +94,7 @@ def join(request_id: str) -> Response:
     """Make one account of the two, and go on."""
     browser, now, cookie = check_form(), bridge().clock(), new_secret()
 
-    def make_one(connection: Connection) -> str:
+    def make_one(connection: Connection) -> str | Answer:
         pair = _look(connection, request_id, browser, now)
         keep = which_stays(connection, pair.accounts)
         (gone,) = set(pair.accounts) - {keep}
@@ -106,7 +108,7 @@ def join(request_id: str) -> Response:
         arrival = Arrival(pair.open_request, session, identity, browser, cookie, now)
         return land(connection, arrival, opened, proofs, {})
 
-    return set_session(see_other(write(make_one)), cookie)
+    return set_session(go_on(write(make_one)), cookie)
 
 
 def _look(connection: Connection, request_id: str, browser: str, now: datetime) -> Pair:

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.ledger import record
@@ -12,7 +13,7 @@ from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import app_card
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
 from oidc_bridge.web.signin import allow_way_back, open_request_of
-from oidc_bridge.web.steps import advance
+from oidc_bridge.web.steps import advance, go_on
 
 views = Blueprint("naming", __name__, url_prefix="/sign-in")
 
@@ -47,7 +48,7 @@ def choose(request_id: str) -> Response:
     if "name" not in request.form:
         return see_other(url_for("naming.review", request_id=request_id, missing="name"))
 
-    def take(connection: Connection) -> str:
+    def take(connection: Connection) -> str | Answer:
         open_request = open_request_of(connection, request_id, browser, now)
         session = current_session(connection, now=now)
         if session is None:
@@ -56,7 +57,7 @@ def choose(request_id: str) -> Response:
         changed = current_session(connection, now=now)
         return advance(connection, open_request, session=changed, browser=browser, now=now)
 
-    return see_other(write(take))
+    return go_on(write(take))
 
 
 def choose_for(connection: Connection, account_id: str) -> None:

@@ -9,7 +9,7 @@ from flask import url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.scopes import SCOPES
+from oidc_bridge.oidc.scopes import GRANTS
 from oidc_bridge.storage.authorizations import (
     last_used,
 )
@@ -69,7 +69,7 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
         host=given.app.removeprefix("https://") if "://" in given.app else "",
         via=client.name,
         mxid=matrix_id(given.consent.question.localpart, client),
-        scopes=[SCOPES[scope].title for scope in given.consent.granted if scope in SCOPES],
+        scopes=[GRANTS[scope].title for scope in given.consent.granted if scope in GRANTS],
         since=given.consent.given_at,
         last_used=used,
         remove_url=url_for("account.remove_app", consent_id=given.consent.id),

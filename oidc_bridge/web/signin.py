@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import ProofError, SentError, explain
 from oidc_bridge.flow import SignIn
+from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.challenges import find_open_challenge
 from oidc_bridge.storage.handovers import give_up_handover
@@ -19,7 +20,7 @@ from oidc_bridge.web.asking import ask, question_context
 from oidc_bridge.web.cards import AppCard, app_card, person_card
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
 from oidc_bridge.web.sittings import ask_anew, find_missing
-from oidc_bridge.web.steps import send_error, stand
+from oidc_bridge.web.steps import go_on, send_error, stand
 
 log = logging.getLogger(__name__)
 views = Blueprint("signin", __name__, url_prefix="/sign-in")
@@ -50,6 +51,7 @@ def choose(request_id: str) -> Response:
         csrf=form_token(browser),
         app=app,
         again=again,
+        login_hint=open_request.authorization.login_hint if open_request.authorization else None,
         person=person_card(session) if session else None,
         purpose=open_request.purpose,
         retry_url=url_for("signin.ask_again", request_id=request_id),
@@ -95,7 +97,7 @@ def cancel(request_id: str) -> Response:
     """Go back without signing in. A person's "no" is not an error: the app is told so."""
     browser, now = check_form(), bridge().clock()
 
-    def give_up(connection: Connection) -> str:
+    def give_up(connection: Connection) -> str | Answer:
         open_request = open_request_of(connection, request_id, browser, now)
         close_request(connection, request_id, browser=browser)
         give_up_handover(connection, request_id, browser=browser, now=now)
@@ -104,7 +106,7 @@ def cancel(request_id: str) -> Response:
         no = SentError("access_denied", "The sign-in was cancelled.")
         return send_error(open_request.authorization, no)
 
-    return see_other(write(give_up))
+    return go_on(write(give_up))
 
 
 def open_request_of(

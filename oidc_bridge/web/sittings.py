@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import PageError, ProofError
 from oidc_bridge.fetch import Deadline
 from oidc_bridge.identity import Challenge, Identity
+from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.proofs.addresses import parse_address
 from oidc_bridge.proofs.names import NameReport, names_of
 from oidc_bridge.sitting import Accept, Need, Proven, find_need
@@ -56,9 +57,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """Where the browser goes, and whether it is signed in from now on."""
+    """What the browser gets, and whether it is signed in from now on."""
 
-    url: str
+    step: str | Answer
     is_signed_in: bool
 
 
@@ -188,7 +189,7 @@ def land(
     opened: Opened,
     proofs: Sequence[Proven],
     reports: Mapping[str, NameReport],
-) -> str:
+) -> str | Answer:
     """Sign the browser in to an opened account; return where its request goes on."""
     now, open_request = arrival.now, arrival.open_request
     for proof, identity_id in zip(proofs, opened.identity_ids, strict=True):

@@ -5,9 +5,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.engine import Engine
 
+from oidc_bridge.config import Settings
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, SigningKey, active, as_bytes, jwks
 from oidc_bridge.oidc.metadata import discovery
@@ -48,13 +50,10 @@ class Snapshot:
 class Snapshots:
     """Gives the current `Snapshot`; a change by another process shows within a second."""
 
-    def __init__(
-        self, engine: Engine, seal: Seal, issuer: str, *, offers_registration: bool = False
-    ) -> None:
+    def __init__(self, engine: Engine, seal: Seal, settings: Settings) -> None:
         self._engine = engine
         self._seal = seal
-        self._issuer = issuer
-        self._offers_registration = offers_registration
+        self._settings = settings
         self._lock = threading.Lock()
         self._current: Snapshot | None = None
         self._read_at = 0.0
@@ -87,13 +86,20 @@ class Snapshots:
                     clients, before.keys, version, before.signing_keys, before.documents
                 )
             keys = all_keys(connection, self._seal)
-        about = discovery(self._issuer, offers_registration=self._offers_registration)
         documents = {
-            "discovery": _document(as_bytes(about)),
+            "discovery": _document(as_bytes(self._discovery())),
             "jwks": _document(as_bytes(jwks(keys))),
         }
         by_algorithm = {str(name): active(keys, name) for name in SIGNING_ALGORITHMS}
         return Snapshot(clients, keys, version, by_algorithm, documents)
+
+    def _discovery(self) -> dict[str, Any]:
+        settings = self._settings
+        return discovery(
+            settings.issuer,
+            require_pushed=settings.require_pushed_authorization_requests,
+            offers_registration=settings.registration.mode != "closed",
+        )
 
 
 def _document(body: bytes) -> Document:

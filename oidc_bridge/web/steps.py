@@ -4,10 +4,10 @@ Authorize, sign-in and consent all end here: look at what is true, ask `flow.nex
 where it says. Nothing else issues a code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flask import url_for
+from flask import Response, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.app import App, which_app
@@ -25,17 +25,18 @@ from oidc_bridge.flow import (
 )
 from oidc_bridge.identity import Profile
 from oidc_bridge.matrix.localpart import candidates
-from oidc_bridge.oidc.authorize import AuthorizationRequest, answer_url, error_url
-from oidc_bridge.oidc.keys import subject_of
+from oidc_bridge.oidc.answer import Answer, make_answer, make_error
+from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.authorizations import add_authorization
 from oidc_bridge.storage.consents import find_standing
 from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
+from oidc_bridge.storage.pushed import take_pushed
 from oidc_bridge.storage.requests import OpenRequest, close_request
 from oidc_bridge.storage.sessions import Session
-from oidc_bridge.web import bridge
+from oidc_bridge.web import bridge, let_forms_lead_only_to, page, see_other, source_of
 
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}
@@ -61,6 +62,11 @@ class Standing:
     def consent_id(self) -> str:
         """Of the earlier yes; ``""`` if a re-authentication needed none."""
         return self.consent.id if self.consent else ""
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the person is one whom the client asks for, if it asks for somebody."""
+        return _is_expected(self.authorization, self.persona)
 
 
 def stand(
@@ -126,16 +132,8 @@ def _as_known(persona: Persona, profile: Profile) -> Person:
 
 
 def _is_expected(authorization: AuthorizationRequest, persona: Persona | None) -> bool:
-    if authorization.hint is None or not authorization.silent or persona is None:
-        return True
-    parts = bridge()
-    hinted = subject_of(
-        authorization.hint,
-        parts.snapshots.current().keys,
-        issuer=parts.settings.issuer,
-        audience=authorization.target.client.id,
-    )
-    return hinted == persona.sub
+    subjects = authorization.subjects
+    return persona is None or not subjects or persona.sub in subjects
 
 
 def advance(
@@ -145,7 +143,7 @@ def advance(
     session: Session | None,
     browser: str,
     now: datetime,
-) -> str:
+) -> str | Answer:
     """Return where the browser goes next with a request that it has open."""
     if open_request.authorization is None:
         close_request(connection, open_request.id, browser=browser)
@@ -172,9 +170,29 @@ def advance(
             return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
 
 
-def send_error(authorization: AuthorizationRequest, error: SentError) -> str:
-    """Return the URL that tells the client of *error*."""
-    return error_url(authorization.target, error, issuer=bridge().settings.issuer)
+def go_on(step: str | Answer) -> Response:
+    """Return what brings the browser to a page of ours, or an answer to the client.
+
+    By ``form_post`` it is a page that posts itself. It may lead to the client and on to the app,
+    nowhere else, not even back to us.
+    """
+    if isinstance(step, str):
+        return see_other(step)
+    target = step.target
+    if target.response_mode == "query":
+        return see_other(step.url)
+    let_forms_lead_only_to(source_of(target.redirect_uri), step.leads_to)
+    return page(
+        "authorize/form_post.html",
+        redirect_uri=target.redirect_uri,
+        fields=step.fields,
+        client_name=target.client.name,
+    )
+
+
+def send_error(authorization: AuthorizationRequest, error: SentError) -> Answer:
+    """Return what tells the client of *error*."""
+    return make_error(authorization.target, error, issuer=bridge().settings.issuer)
 
 
 def issue(
@@ -184,8 +202,8 @@ def issue(
     *,
     consent_id: str,
     now: datetime,
-) -> str:
-    """Make a code for *scopes* and return the URL that brings it to the client.
+) -> Answer:
+    """Make a code for *scopes* and return the answer that brings it to the client.
 
     The code is bound to client, redirect URI, PKCE challenge, persona, scopes and session. At the
     first sign-in the persona is registered here, in the same transaction.
@@ -194,6 +212,8 @@ def issue(
     if session is None or persona is None or standing.person is None:
         raise RuntimeError("a code was about to be issued for nobody")
     client = authorization.target.client
+    if authorization.pushed is not None:
+        take_pushed(connection, authorization.pushed)
     if persona.id is None:
         persona = add_persona(
             connection, session.account_id, client.id, localpart=persona.localpart, now=now
@@ -215,13 +235,15 @@ def issue(
             "nonce": authorization.nonce,
             "redirect_uri": authorization.target.redirect_uri,
             "code_challenge": authorization.code_challenge,
+            "dpop_jkt": authorization.dpop_jkt,
             "code_digest": digest_of(code),
             "code_expires_at": now + timedelta(seconds=parts.settings.lifetimes.code),
             "authenticated_at": session.authenticated_at,
             "created_at": now,
         },
     )
-    return answer_url(authorization.target, {"code": code}, issuer=parts.settings.issuer)
+    answer = make_answer(authorization.target, {"code": code}, issuer=parts.settings.issuer)
+    return replace(answer, leads_to=standing.app.key)
 
 
 def session_name(session_id: str, client_id: str, app_key: str, consent_id: str) -> str:

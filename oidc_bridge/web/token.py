@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import SentError, TokenError
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.dpop import DpopProof
+from oidc_bridge.oidc.dpop import DpopProof, check_binding
 from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import (
     CodeRequest,
@@ -25,7 +25,7 @@ from oidc_bridge.oidc.redeem import (
     still_allowed,
 )
 from oidc_bridge.oidc.resource import Presented, read_presented
-from oidc_bridge.oidc.scopes import claims_for
+from oidc_bridge.oidc.scopes import claims_for, scope_text
 from oidc_bridge.oidc.tokens import id_token_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
@@ -112,6 +112,7 @@ def _redeem_code(
             expires_at=spent.expires_at,
             now=now,
         )
+        check_binding(spent.dpop_jkt, proof)
         scopes = still_allowed(spent.scopes, client)
     except SentError as error:
         return error
@@ -194,7 +195,7 @@ def _tokens(
         "access_token": access_token,
         "token_type": "DPoP" if proof else "Bearer",
         "expires_in": lifetimes.access_token,
-        "scope": " ".join(scopes),
+        "scope": scope_text(scopes),
     }
     if refresh_token is not None:
         response["refresh_token"] = refresh_token

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.redeem import need
+from oidc_bridge.oidc.scopes import scope_text
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.resource_servers import may_introspect
@@ -51,7 +52,7 @@ def _facts(found: LiveToken) -> dict[str, Any]:
         "iss": bridge().settings.issuer,
         "client_id": known.client_id,
         "sub": known.person.sub,
-        "scope": " ".join(known.scopes),
+        "scope": scope_text(known.scopes),
         "exp": int(known.expires_at.timestamp()),
     }
     if found.kind == "access_token":

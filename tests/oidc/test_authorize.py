@@ -7,12 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from oidc_bridge.errors import SentError, ShownError
+from oidc_bridge.oidc.answer import Target, make_answer, make_error
 from oidc_bridge.oidc.authorize import (
     AuthorizationRequest,
-    Target,
-    answer_url,
     check_request,
-    error_url,
     find_target,
     read_parameters,
 )
@@ -235,10 +233,34 @@ SENT = {
     "response_type code twice": ({"response_type": "code code"}, "unsupported_response_type"),
     "response_type unknown": ({"response_type": "\u2603"}, "unsupported_response_type"),
     "response_mode fragment": ({"response_mode": "fragment"}, "invalid_request"),
-    "response_mode form_post": ({"response_mode": "form_post"}, "invalid_request"),
     "response_mode jwt": ({"response_mode": "jwt"}, "invalid_request"),
     "request": ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     "request_uri": ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
+    "registration": ({"registration": "{}"}, "registration_not_supported"),
+    "claims not JSON": ({"claims": "name"}, "invalid_request"),
+    "claims no object": ({"claims": "[]"}, "invalid_request"),
+    "claims too deep": ({"claims": "[" * 4000}, "invalid_request"),
+    "claims with a list": ({"claims": '{"id_token": ["name"]}'}, "invalid_request"),
+    "claims with a word": ({"claims": '{"id_token": {"name": "x"}}'}, "invalid_request"),
+    "claims essential yes": (
+        {"claims": '{"userinfo": {"name": {"essential": "yes"}}}'},
+        "invalid_request",
+    ),
+    "claims values no list": (
+        {"claims": '{"id_token": {"sub": {"values": "x"}}}'},
+        "invalid_request",
+    ),
+    "claims sub a number": ({"claims": '{"id_token": {"sub": {"value": 1}}}'}, "login_required"),
+    "claims two people": (
+        {"claims": '{"id_token": {"sub": {"value": "a"}}, "userinfo": {"sub": {"value": "b"}}}'},
+        "login_required",
+    ),
+    "claims acr essential": (
+        {"claims": '{"id_token": {"acr": {"essential": true, "values": ["phr"]}}}'},
+        "unmet_authentication_requirements",
+    ),
+    "dpop_jkt short": ({"dpop_jkt": "x" * 42}, "invalid_request"),
+    "dpop_jkt no base64url": ({"dpop_jkt": "+" * 43}, "invalid_request"),
     "no scope": ({"scope": None}, "invalid_scope"),
     "no openid": ({"scope": "profile email"}, "invalid_scope"),
     "scope OpenID": ({"scope": "OpenID"}, "invalid_scope"),
@@ -554,20 +576,22 @@ def query_pairs(url: str) -> list[tuple[str, str]]:
     ],
 )
 def test_an_answer_keeps_the_query_that_is_registered(redirect_uri, kept):
-    url = answer_url(target_at(redirect_uri), {"code": "abc"}, issuer=ISSUER)
+    url = make_answer(target_at(redirect_uri), {"code": "abc"}, issuer=ISSUER).url
 
     assert url.startswith(redirect_uri)
     assert query_pairs(url) == [*kept, ("code", "abc"), ("iss", ISSUER), ("state", "state-1")]
 
 
 def test_an_answer_fits_behind_a_lone_question_mark():
-    url = answer_url(target_at("https://wiki.example/cb?", state=None), {"code": "x"}, issuer="i")
+    url = make_answer(
+        target_at("https://wiki.example/cb?", state=None), {"code": "x"}, issuer="i"
+    ).url
 
     assert parse_qsl(urlsplit(url).query) == [("code", "x"), ("iss", "i")]
 
 
 def test_an_answer_has_no_state_if_none_was_sent():
-    url = answer_url(target_at(REGISTERED, state=None), {"code": "abc"}, issuer=ISSUER)
+    url = make_answer(target_at(REGISTERED, state=None), {"code": "abc"}, issuer=ISSUER).url
 
     assert "state" not in dict(query_pairs(url))
 
@@ -576,7 +600,7 @@ def test_an_answer_has_no_state_if_none_was_sent():
     "state", ["&code=evil", "#", "\r\nSet-Cookie: a=b", "\u2603", "a b+c%20", "'\"><script>"]
 )
 def test_a_state_comes_back_as_it_was_and_adds_nothing(state):
-    url = answer_url(target_at(REGISTERED, state=state), {"code": "abc"}, issuer=ISSUER)
+    url = make_answer(target_at(REGISTERED, state=state), {"code": "abc"}, issuer=ISSUER).url
 
     assert url.isascii()
     assert url.isprintable()
@@ -591,7 +615,7 @@ def test_a_state_comes_back_as_it_was_and_adds_nothing(state):
 def test_an_error_says_who_sends_it_and_why():
     error = SentError("access_denied", "The person said no.")
 
-    url = error_url(target_at(REGISTERED), error, issuer=ISSUER)
+    url = make_error(target_at(REGISTERED), error, issuer=ISSUER).url
 
     assert query_pairs(url) == [
         ("from", "bridge"),

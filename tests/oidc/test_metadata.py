@@ -8,7 +8,8 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc import jws
 
 from oidc_bridge.errors import SentError
-from oidc_bridge.oidc.authorize import answer_url, check_request, find_target
+from oidc_bridge.oidc.answer import make_answer
+from oidc_bridge.oidc.authorize import check_request, find_target
 from oidc_bridge.oidc.client import AuthMethod
 from oidc_bridge.oidc.jose import ANY_ALGORITHM
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, make_key, sign
@@ -163,26 +164,12 @@ def test_id_tokens_are_signed_as_is_said():
         assert header["alg"] == algorithm
 
 
-@pytest.mark.parametrize(
-    ("said", "parameter"),
-    [
-        ("request_parameter_supported", "request"),
-        ("request_uri_parameter_supported", "request_uri"),
-    ],
-)
-def test_what_is_not_supported_is_said_so_and_refused(said, parameter):
-    assert DOCUMENT[said] is False
-    with pytest.raises(SentError) as caught:
-        check(**{parameter: "x"})
-    assert caught.value.code == f"{parameter}_not_supported"
-
-
 def test_the_issuer_is_in_every_answer_as_is_said():
     parameters = authorize_query()
     target = find_target(parameters, HOMESERVER)
 
     assert DOCUMENT["authorization_response_iss_parameter_supported"] is True
-    assert query_of(answer_url(target, {"code": "x"}, issuer=ISSUER))["iss"] == ISSUER
+    assert query_of(make_answer(target, {"code": "x"}, issuer=ISSUER).url)["iss"] == ISSUER
 
 
 def test_synapse_reads_that_it_can_sign_people_out():

@@ -256,7 +256,7 @@ def test_every_form_wants_its_token(app: Flask, ann: Person, action: str) -> Non
 def test_the_list_of_forms_is_whole(app: Flask) -> None:
     """A new form that is not in the table above fails here."""
     protocol = {"/token", "/userinfo", "/authorize", "/introspect", "/revoke", "/register"}
-    protocol |= {"/end-session"}
+    protocol |= {"/end-session", "/par"}
     posts = {
         re.sub("<[^>]+>", "x", rule.rule)
         for rule in app.url_map.iter_rules()

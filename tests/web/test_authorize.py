@@ -67,6 +67,7 @@ def test_while_the_target_is_in_doubt_an_error_is_shown(
         ({"code_challenge_method": None}, "invalid_request"),
         ({"code_challenge": "short"}, "invalid_request"),
         ({"request": "eyJ"}, "request_not_supported"),
+        ({"registration": "{}"}, "registration_not_supported"),
         ({"request_uri": "https://x.example"}, "request_uri_not_supported"),
         ({"prompt": "none login"}, "invalid_request"),
         ({"prompt": "dance"}, "invalid_request"),
@@ -226,9 +227,17 @@ def forged(hint: str) -> str:
     return jwt.encode({"alg": "RS256"}, claims, key)
 
 
-@pytest.mark.parametrize(
-    "whose", ["another person", "another client", "forged", "nonsense", "none"]
-)
+HINTS = {
+    "another person": "login_required",
+    "another client": "invalid_request",
+    "forged": "invalid_request",
+    "nonsense": "invalid_request",
+    "none": "invalid_request",
+}
+
+
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
+@pytest.mark.parametrize("whose", HINTS)
 def test_a_silent_request_with_another_hint_is_refused(
     ann: Person, bob: Person, whose: str
 ) -> None:
@@ -243,4 +252,4 @@ def test_a_silent_request_with_another_hint_is_refused(
 
     answer = ann.authorize(prompt="none", id_token_hint=hints[whose]())
 
-    assert query_of(answer.location)["error"] == "login_required"
+    assert query_of(answer.location)["error"] == HINTS[whose]

@@ -1,0 +1,44 @@
+"""What a client asks for, in whatever way it came: read and checked."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from oidc_bridge.oidc.answer import Target
+from oidc_bridge.oidc.authorize import AuthorizationRequest, check_request
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.jose import find_kid
+from oidc_bridge.oidc.keys import subject_of
+from oidc_bridge.oidc.request_object import open_request_object
+from oidc_bridge.web import bridge
+from oidc_bridge.web.client_keys import keys_of
+
+
+def unwrap(parameters: Mapping[str, str], client: Client, now: datetime) -> Mapping[str, str]:
+    """Return the parameters that count: those in the request object if there is one.
+
+    Raises:
+        SentError: ``request_not_supported``, ``invalid_request_object``.
+    """
+    if "request" not in parameters:
+        return parameters
+    issuer = bridge().settings.issuer
+    keys = keys_of(client, kid=find_kid(parameters["request"]))
+    return open_request_object(parameters, client, keys, issuer=issuer, now=now)
+
+
+def check(parameters: Mapping[str, str], target: Target, now: datetime) -> AuthorizationRequest:
+    """Return the request if we can carry it out.
+
+    Raises:
+        SentError: see `check_request`.
+    """
+    hint, hinted = parameters.get("id_token_hint"), None
+    if hint is not None:
+        parts = bridge()
+        hinted = subject_of(
+            hint,
+            parts.snapshots.current().keys,
+            issuer=parts.settings.issuer,
+            audience=target.client.id,
+        )
+    return check_request(parameters, target, now=now, hinted=hinted)
