@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,13 +13,13 @@ from tests.live.tools import need_program
 from tests.live.wallet import WalletError
 
 # What a wallet's extension puts into every page, before the page's own scripts run. The answers
-# come from Node: __ask_wallet is a function of the test. Not all of the functions are there: see
-# put_wallet_into.
+# come from Node: __ask_Leather and the like are functions of the test. Not all of the functions are
+# there: see put_wallet_into.
 _PROVIDER = """
 (() => {
   const has = %(has)s;
   const ask = async (kind, question) => {
-    const said = await window.__ask_wallet({ kind, origin: location.origin, ...question });
+    const said = await window.__ask_%(brand)s({ kind, origin: location.origin, ...question });
     if (said.silent) return new Promise(() => {});
     return said;
   };
@@ -31,6 +31,7 @@ _PROVIDER = """
   };
   const legacy = {};
   if (has.identity) legacy.authenticationRequest = token => old('identity', token);
+  if (has.signature) legacy.signatureRequest = token => old('signature', token);
   const request = async (method, params) => {
     const said = await ask('request', { method, params: params ?? {} });
     const answer = what => ({ jsonrpc: '2.0', id: '1', ...what });
@@ -101,11 +102,13 @@ class NoAnswerError(Exception):
 
 
 class Signer(Protocol):
-    """Whoever holds an STX key: ``tests.live.wallet.Person``."""
+    """Whoever holds an STX key: ``Person``, or ``SignsAs``, which remembers what it signed."""
 
     @property
     def stx_address(self) -> str: ...
-    def sign_message(self, message: str, *, domain: str | None = None) -> dict[str, Any]: ...
+    @property
+    def public_key(self) -> str: ...
+    def sign_messages(self, *asked: Mapping[str, str]) -> list[dict[str, Any]]: ...
 
 
 Answering = Callable[[str, str], str | None]
@@ -122,7 +125,10 @@ def saying_nothing(token: str, origin: str) -> None:
 
 
 Willing = Callable[[], bool]
-"""Whether the person signs the message that the wallet shows; may raise NoAnswerError."""
+"""Whether the person signs what the wallet shows; may raise NoAnswerError or WalletError."""
+
+TODAY = ("stx_signMessage", "stx_signStructuredMessage")
+"""What wallets of today sign; those of yesterday know ``signatureRequest``."""
 
 
 def always() -> bool:
@@ -147,8 +153,11 @@ def put_wallet_into(
     brand: str = "Leather",
     signer: Signer | None = None,
     willing: Willing = always,
-) -> None:
-    """Put a wallet's provider into every page that *context* will open.
+    knows: Sequence[str] = TODAY,
+) -> str:
+    """Put a wallet's provider into every page that *context* will open; return the script for it.
+
+    A context may have several, of different brands.
 
     Args:
         answer: Answers ``authenticationRequest``; None: a wallet without that function (today's).
@@ -156,6 +165,7 @@ def put_wallet_into(
             the shapes in which it answers.
         signer: Signs messages; None: a wallet without ``request`` (yesterday's).
         willing: Whether the person lets it.
+        knows: The calls by which it can be asked for a signature.
     """
 
     def ask_wallet(asked: dict[str, Any]) -> dict[str, Any]:
@@ -165,7 +175,7 @@ def put_wallet_into(
                 said: object = answer(asked["token"], asked["origin"])
             else:
                 assert signer
-                said = _rpc(brand, signer, willing, asked["method"], asked["params"])
+                said = _signed(brand, signer, willing, knows, asked)
         except NoAnswerError:
             return {"silent": True}
         except WalletError as error:
@@ -174,28 +184,42 @@ def put_wallet_into(
             return {"unknown": True}
         return {"cancel": True} if said is None else {"answer": said}
 
-    context.expose_function("__ask_wallet", ask_wallet)
-    has = {"identity": answer is not None, "messages": signer is not None}
-    script = _PROVIDER % {"has": json.dumps(has), "no": _NO[brand], "place": _PLACES[brand]}
+    context.expose_function(f"__ask_{brand}", ask_wallet)
+    has = {
+        "identity": answer is not None,
+        "messages": signer is not None,
+        "signature": "signatureRequest" in knows,
+    }
+    place = {"brand": brand, "no": _NO[brand], "place": _PLACES[brand]}
+    script = _PROVIDER % {"has": json.dumps(has), **place}
     context.add_init_script(script)
+    return script
 
 
-def _rpc(
-    brand: str, signer: Signer, willing: Willing, method: str, params: Mapping[str, Any]
+def _signed(
+    brand: str, signer: Signer, willing: Willing, knows: Sequence[str], asked: Mapping[str, Any]
 ) -> object:
-    """Return the result of a method; None is a no, LookupError says that there is no such one."""
-    if method in ("stx_signMessage", "stx_signStructuredMessage"):
-        if not willing():
-            return None
-        signed = signer.sign_message(params["message"], domain=params.get("domain"))
+    """Return what a call gives; None is a no, LookupError says that there is no such call."""
+    if asked["kind"] == "signature":
+        return _sign(signer, willing, {"signatureRequest": asked["token"]})
+    method, params = asked["method"], asked["params"]
+    if method in TODAY and method in knows:
         # Xverse wants to be told the key of a text, and refuses one that it does not hold.
-        is_told = params.get("publicKey") == signed["publicKey"]
+        is_told = params.get("publicKey") == signer.public_key
         if brand == "Xverse" and method == "stx_signMessage" and not is_told:
             raise WalletError("publicKey is missing, or not of this account")
-        return {name: signed[name] for name in ("signature", "publicKey")}
+        fields = ("domain", "message") if method == "stx_signStructuredMessage" else ("message",)
+        return _sign(signer, willing, {name: params[name] for name in fields})
     if method == ("wallet_connect" if brand == "Xverse" else "getAddresses"):
         bitcoin = {"address": "bc1qcr8te4kr609gcawutmrza0j4xv80jy8z306fyu", "purpose": "payment"}
-        public_key = signer.sign_message("Which key is it?")["publicKey"]
-        stacks = {"address": signer.stx_address, "publicKey": public_key, "purpose": "stacks"}
+        address, public_key = signer.stx_address, signer.public_key
+        stacks = {"address": address, "publicKey": public_key, "purpose": "stacks"}
         return {"addresses": [bitcoin, stacks]}
     raise LookupError(method)
+
+
+def _sign(signer: Signer, willing: Willing, asked: Mapping[str, str]) -> object:
+    if not willing():
+        return None
+    (signed,) = signer.sign_messages(asked)
+    return {name: signed[name] for name in ("signature", "publicKey")}

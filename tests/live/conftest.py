@@ -4,14 +4,23 @@ Every test brings its own person, so that none depends on what another left behi
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext
 
+from tests.fake_names import FakeNames
 from tests.live.bridge import new_bridge
-from tests.live.browser import Answering, chromium, put_wallet_into
+from tests.live.browser import (
+    TODAY,
+    Answering,
+    Signer,
+    Willing,
+    always,
+    chromium,
+    put_wallet_into,
+)
 from tests.live.loopback import (
     CHAT_HOST,
     Certificates,
@@ -21,6 +30,7 @@ from tests.live.loopback import (
     chat_client,
     make_certificates,
     pictures,
+    served,
     web_wallet,
 )
 from tests.live.person import Visitor
@@ -80,15 +90,26 @@ def a_visitor(
 ) -> Iterator[Callable[..., Visitor]]:
     """Put somebody in front of a fresh browser profile.
 
-    Call it with the wallet that lives in the pages of that browser, if any, and as in
-    `put_wallet_into`; options of the profile follow by name. What the bridge's own policy blocked fails the test at its end.
+    Call it with the wallet that lives in the pages of that browser, if any, as in
+    `put_wallet_into`; options of the profile follow by name. What the bridge's own policy blocked
+    fails the test at its end.
     """
     visitors: list[Visitor] = []
 
-    def make(wallet: Answering | None = None, brand: str = "Leather", **options: object) -> Visitor:
+    def make(
+        answer: Answering | None = None,
+        *,
+        brand: str = "Leather",
+        signer: Signer | None = None,
+        willing: Willing = always,
+        knows: Sequence[str] = TODAY,
+        **options: object,
+    ) -> Visitor:
         context = new_context(**options)
-        if wallet:
-            put_wallet_into(context, wallet, brand=brand)
+        if answer or signer:
+            put_wallet_into(
+                context, answer, brand=brand, signer=signer, willing=willing, knows=knows
+            )
         visitors.append(Visitor(world, context))
         return visitors[-1]
 
@@ -109,11 +130,21 @@ def a_picture_host(certificates: Certificates) -> Iterator[Pictures]:
 
 
 @pytest.fixture(scope="session")
+def a_name_service() -> Iterator[FakeNames]:
+    """A register of names (BNS v2) on loopback."""
+    service = FakeNames("")
+    with served(service.page) as port:
+        service.url = f"http://127.0.0.1:{port}"
+        yield service
+
+
+@pytest.fixture(scope="session")
 def world(
     tmp_path_factory: pytest.TempPathFactory,
     certificates: Certificates,
     a_chat_client: ChatClient,
     a_web_wallet: WebWallet,
+    a_name_service: FakeNames,
 ) -> Iterator[World]:
     """Set up as the README says: init, client add, synapse-config, and both servers."""
     need_synapse()
@@ -124,7 +155,11 @@ def world(
         folder / "bridge",
         free_port(),
         wallets={"Web Wallet": a_web_wallet.url},
-        allow_private=(synapse.base_url.rstrip("/"),),
+        allow_private=(synapse.base_url.rstrip("/"), a_name_service.url),
+        names={
+            "services": [{"url": a_name_service.url, "labels": [2], "system": "v2"}],
+            "cache": 0,
+        },
     )
     bridge.client_add("synapse", synapse.base_url, "--server-name", SERVER_NAME)
     printed_yaml = folder / "printed.yaml"

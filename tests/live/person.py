@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
+from tests.live.synapse import SERVER_NAME
 from tests.live.wallet import Answer, Library, Person
 from tests.live.world import World
 
@@ -43,6 +45,44 @@ class AnswersAs:
     @property
     def last(self) -> Answer:
         return self.answers[-1]
+
+    @property
+    def address(self) -> str:
+        """By which the bridge knows this person."""
+        return self.last.identity_stx_address
+
+
+@dataclass
+class SignsAs:
+    """A wallet of today: it signs messages as *person*, and remembers what it signed.
+
+    *person* is the account that is chosen in it, and may be changed.
+    """
+
+    person: Person
+    signed: list[Mapping[str, str]] = field(default_factory=list)
+
+    @property
+    def stx_address(self) -> str:
+        return self.person.stx_address
+
+    @property
+    def public_key(self) -> str:
+        return self.person.public_key
+
+    @property
+    def address(self) -> str:
+        """By which the bridge knows this person."""
+        return self.person.stx_address
+
+    def sign_messages(self, *asked: Mapping[str, str]) -> list[dict[str, Any]]:
+        self.signed += asked
+        return self.person.sign_messages(*asked)
+
+
+def mxid_of(wallet: AnswersAs | SignsAs) -> str:
+    """Return the Matrix ID of whom the wallet proved: the c32 address in lower case."""
+    return f"@{wallet.address.lower()}:{SERVER_NAME}"
 
 
 @dataclass

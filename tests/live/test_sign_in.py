@@ -8,20 +8,13 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.live.browser import saying_no
 from tests.live.loopback import CHAT_HOST, PNG, Pictures, WebWallet
-from tests.live.person import AnswersAs, MatrixSession, Visitor
-from tests.live.synapse import SERVER_NAME
+from tests.live.person import AnswersAs, MatrixSession, SignsAs, Visitor, mxid_of
 from tests.live.tools import wait_for
 from tests.live.wallet import new_person, person_profile
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
-
-
-def mxid_of(wallet: AnswersAs) -> str:
-    """Return the Matrix ID of whom the wallet answered for: the c32 address in lower case."""
-    return f"@{wallet.last.identity_stx_address.lower()}:{SERVER_NAME}"
 
 
 def whoami(world: World, session: MatrixSession) -> requests.Response:
@@ -41,23 +34,12 @@ def is_signed_in(world: World, session: MatrixSession) -> bool:
 
 
 def test_a_wallet_in_the_page_signs_in_to_synapse(world: World, a_visitor: MakeVisitor) -> None:
-    wallet = AnswersAs(new_person(), "wallet-sdk")
-    ann = a_visitor(wallet.in_page)
+    wallet = SignsAs(new_person())
+    ann = a_visitor(signer=wallet)
 
     session = ann.sign_in()
 
     assert whoami(world, session).json()["user_id"] == session.user_id == mxid_of(wallet)
-
-
-def test_xverse_is_found_where_it_hides(world: World, a_visitor: MakeVisitor) -> None:
-    wallet = AnswersAs(new_person(), "wallet-sdk")
-    ann = a_visitor(wallet.in_page, brand="Xverse")
-
-    ann.come_from_chat()
-    ann.choose_wallet("Xverse")
-    ann.allow()
-
-    assert ann.arrive().user_id == mxid_of(wallet)
 
 
 def test_a_wallet_at_a_web_address_signs_in_to_synapse(
@@ -117,12 +99,16 @@ def test_one_recovery_phrase_is_one_matrix_id_in_every_wallet(
 
 
 def test_display_name_and_picture_reach_matrix(
-    world: World, a_visitor: MakeVisitor, a_picture_host: Pictures
+    world: World, a_visitor: MakeVisitor, a_web_wallet: WebWallet, a_picture_host: Pictures
 ) -> None:
     profile = person_profile("Ann of Arc", f"{a_picture_host.origin}/ann.png")
-    ann = a_visitor(AnswersAs(new_person(profile)).in_page)
+    a_web_wallet.answer = AnswersAs(new_person(profile), "blockstack").at_web_address
+    ann = a_visitor()
 
-    session = ann.sign_in()
+    ann.come_from_chat()
+    ann.choose_web_wallet()
+    ann.allow()
+    session = ann.arrive()
     shown = world.synapse.ask("GET", f"v3/profile/{session.user_id}", session.access_token).json()
 
     assert shown["displayname"] == "Ann of Arc"
@@ -132,11 +118,17 @@ def test_display_name_and_picture_reach_matrix(
     assert picture.content == PNG
 
 
-def test_what_was_not_allowed_is_not_told(world: World, a_visitor: MakeVisitor) -> None:
-    wallet = AnswersAs(new_person(person_profile("Ann of Arc")))
-    ann = a_visitor(wallet.in_page)
+def test_what_was_not_allowed_is_not_told(
+    world: World, a_visitor: MakeVisitor, a_web_wallet: WebWallet
+) -> None:
+    wallet = AnswersAs(new_person(person_profile("Ann of Arc")), "blockstack")
+    a_web_wallet.answer = wallet.at_web_address
+    ann = a_visitor()
 
-    session = ann.sign_in(all_scopes=False)
+    ann.come_from_chat()
+    ann.choose_web_wallet()
+    ann.allow(all_scopes=False)
+    session = ann.arrive()
     shown = world.synapse.ask("GET", f"v3/profile/{session.user_id}", session.access_token).json()
 
     localpart = session.user_id[1:].split(":")[0]
@@ -146,8 +138,8 @@ def test_what_was_not_allowed_is_not_told(world: World, a_visitor: MakeVisitor) 
 def test_the_consent_page_names_the_matrix_client_and_the_matrix_id(
     world: World, a_visitor: MakeVisitor
 ) -> None:
-    wallet = AnswersAs(new_person())
-    ann = a_visitor(wallet.in_page)
+    wallet = SignsAs(new_person())
+    ann = a_visitor(signer=wallet)
 
     ann.come_from_chat()
     ann.choose_wallet()
@@ -161,8 +153,8 @@ def test_the_consent_page_names_the_matrix_client_and_the_matrix_id(
 
 
 def test_a_remembered_consent_needs_no_click(world: World, a_visitor: MakeVisitor) -> None:
-    wallet = AnswersAs(new_person())
-    ann = a_visitor(wallet.in_page)
+    wallet = SignsAs(new_person())
+    ann = a_visitor(signer=wallet)
     first = ann.sign_in(remember=True)
 
     ann.come_from_chat()
@@ -170,29 +162,29 @@ def test_a_remembered_consent_needs_no_click(world: World, a_visitor: MakeVisito
 
     assert second.user_id == first.user_id
     assert second.device_id != first.device_id
-    assert len(wallet.answers) == 1
+    assert len(wallet.signed) == 1
 
 
 def test_a_consent_that_is_not_remembered_is_asked_for_again(
     world: World, a_visitor: MakeVisitor
 ) -> None:
-    wallet = AnswersAs(new_person())
-    ann = a_visitor(wallet.in_page)
+    wallet = SignsAs(new_person())
+    ann = a_visitor(signer=wallet)
     first = ann.sign_in()
 
     ann.come_from_chat()
     ann.allow()
 
     assert ann.arrive().user_id == first.user_id
-    assert len(wallet.answers) == 1  # the session at the bridge is still good
+    assert len(wallet.signed) == 1  # the session at the bridge is still good
 
 
 def test_a_remembered_consent_holds_in_another_browser(
     world: World, a_visitor: MakeVisitor
 ) -> None:
     person = new_person()
-    first = a_visitor(AnswersAs(person).in_page).sign_in(remember=True)
-    elsewhere = a_visitor(AnswersAs(person).in_page)
+    first = a_visitor(signer=SignsAs(person)).sign_in(remember=True)
+    elsewhere = a_visitor(signer=SignsAs(person))
 
     elsewhere.come_from_chat()
     elsewhere.choose_wallet()  # and its form leads all the way to the Matrix client
@@ -203,7 +195,7 @@ def test_a_remembered_consent_holds_in_another_browser(
 def test_another_browser_is_the_same_person(world: World, a_visitor: MakeVisitor) -> None:
     ann = new_person()
 
-    sessions = [a_visitor(AnswersAs(ann).in_page).sign_in() for _ in range(2)]
+    sessions = [a_visitor(signer=SignsAs(ann)).sign_in() for _ in range(2)]
 
     assert sessions[0].user_id == sessions[1].user_id
 
@@ -213,7 +205,7 @@ def test_two_people_in_one_browser_are_two_matrix_ids(
 ) -> None:
     bob_wallet = AnswersAs(new_person(), "blockstack")
     a_web_wallet.answer = bob_wallet.at_web_address
-    browser = a_visitor(AnswersAs(new_person()).in_page)
+    browser = a_visitor(signer=SignsAs(new_person()))
     ann = browser.sign_in(remember=True)
 
     browser.page.goto(f"{world.bridge.issuer}/account")
@@ -229,7 +221,7 @@ def test_two_people_in_one_browser_are_two_matrix_ids(
 
 
 def test_no_at_consent_is_told_by_synapse(world: World, a_visitor: MakeVisitor) -> None:
-    ann = a_visitor(AnswersAs(new_person()).in_page)
+    ann = a_visitor(signer=SignsAs(new_person()))
 
     ann.come_from_chat()
     ann.choose_wallet()
@@ -242,9 +234,9 @@ def test_no_at_consent_is_told_by_synapse(world: World, a_visitor: MakeVisitor) 
 
 
 def test_no_in_the_wallet_can_be_thought_over(world: World, a_visitor: MakeVisitor) -> None:
-    wallet = AnswersAs(new_person())
-    answers = iter([saying_no, wallet.in_page])
-    ann = a_visitor(lambda token, origin: next(answers)(token, origin))
+    wallet = SignsAs(new_person())
+    says = iter([False, True])
+    ann = a_visitor(signer=wallet, willing=lambda: next(says))
 
     ann.come_from_chat()
     ann.choose_wallet()
@@ -274,8 +266,8 @@ def confirmation_url(world: World, uia: str) -> str:
 def test_an_action_is_confirmed_by_a_new_answer_of_the_wallet(
     world: World, a_visitor: MakeVisitor
 ) -> None:
-    wallet = AnswersAs(new_person())
-    ann = a_visitor(wallet.in_page)
+    wallet = SignsAs(new_person())
+    ann = a_visitor(signer=wallet)
     session = ann.sign_in(remember=True)
     ann.come_from_chat()
     other = ann.arrive()
@@ -290,14 +282,13 @@ def test_an_action_is_confirmed_by_a_new_answer_of_the_wallet(
     ann.choose_wallet()
 
     expect(ann.page.get_by_role("heading", level=1)).to_have_text("Thank you")
-    assert len(wallet.answers) == 2
+    assert len(wallet.signed) == 2
     assert delete_device(world, session, other.device_id, uia).status_code == 200
     assert not is_signed_in(world, other)
 
 
 def test_an_action_is_not_confirmed_by_somebody_else(world: World, a_visitor: MakeVisitor) -> None:
-    ann_wallet, mallory_wallet = AnswersAs(new_person()), AnswersAs(new_person())
-    ann, mallory = a_visitor(ann_wallet.in_page), a_visitor(mallory_wallet.in_page)
+    ann, mallory = (a_visitor(signer=SignsAs(new_person())) for _ in range(2))
     session = ann.sign_in()
     mallory.sign_in()  # known to this Synapse, but another person
     uia = delete_device(world, session, session.device_id).json()["session"]
@@ -320,13 +311,13 @@ def test_sign_in_goes_on_after_a_change_of_keys(world: World, a_visitor: MakeVis
         jwks_uri = requests.get(discovery, timeout=10).json()["jwks_uri"]
         return {key["kid"] for key in requests.get(jwks_uri, timeout=10).json()["keys"]}
 
-    a_visitor(AnswersAs(new_person()).in_page).sign_in()  # Synapse has fetched the keys by now
+    a_visitor(signer=SignsAs(new_person())).sign_in()  # Synapse has fetched the keys by now
     before = key_ids()
 
     world.bridge.run("keys", "rotate")
     wait_for(lambda: key_ids() - before, what="the new key is published")
-    wallet = AnswersAs(new_person())
-    session = a_visitor(wallet.in_page).sign_in()
+    wallet = SignsAs(new_person())
+    session = a_visitor(signer=wallet).sign_in()
 
     assert session.user_id == mxid_of(wallet)
     assert before & key_ids()  # tokens of the retired key can still be checked
@@ -339,7 +330,7 @@ def test_signing_out_at_the_bridge_ends_the_matrix_session(
     world: World, a_visitor: MakeVisitor
 ) -> None:
     person = new_person()
-    ann, elsewhere = a_visitor(AnswersAs(person).in_page), a_visitor(AnswersAs(person).in_page)
+    ann, elsewhere = a_visitor(signer=SignsAs(person)), a_visitor(signer=SignsAs(person))
     session, other = ann.sign_in(), elsewhere.sign_in()
 
     ann.page.goto(f"{world.bridge.issuer}/account")
@@ -353,7 +344,7 @@ def test_signing_out_everywhere_ends_every_matrix_session(
     world: World, a_visitor: MakeVisitor
 ) -> None:
     person = new_person()
-    ann, elsewhere = a_visitor(AnswersAs(person).in_page), a_visitor(AnswersAs(person).in_page)
+    ann, elsewhere = a_visitor(signer=SignsAs(person)), a_visitor(signer=SignsAs(person))
     sessions = [ann.sign_in(), elsewhere.sign_in()]
 
     ann.page.goto(f"{world.bridge.issuer}/account")
@@ -371,7 +362,7 @@ def test_signing_out_everywhere_ends_every_matrix_session(
 def test_removing_access_ends_the_matrix_session_and_asks_again(
     world: World, a_visitor: MakeVisitor
 ) -> None:
-    ann = a_visitor(AnswersAs(new_person()).in_page)
+    ann = a_visitor(signer=SignsAs(new_person()))
     session = ann.sign_in(remember=True)
 
     ann.page.goto(f"{world.bridge.issuer}/account")

@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,13 +78,21 @@ class Person:
 
     @property
     def stx_address(self) -> str:
-        """Mainnet address of the account's STX key; it costs a start of Node."""
-        return str(self._sign([])["stxAddress"])
+        """Mainnet address of the account's STX key."""
+        return str(self._key["stxAddress"])
 
-    def sign_message(self, message: str, *, domain: str | None = None) -> dict[str, Any]:
+    @property
+    def public_key(self) -> str:
+        """The account's STX key, in hex."""
+        return str(self._key["publicKey"])
+
+    @cached_property
+    def _key(self) -> dict[str, Any]:
+        return self._sign([])  # a start of Node: not for every question
+
+    def sign_message(self, message: str) -> dict[str, Any]:
         """Return the ``signature`` and ``publicKey`` of one message; see `sign_messages`."""
-        asked = {"message": message} if domain is None else {"message": message, "domain": domain}
-        return self.sign_messages(asked)[0]
+        return self.sign_messages({"message": message})[0]
 
     def sign_messages(self, *asked: Mapping[str, str]) -> list[dict[str, Any]]:
         """Let the real library sign each message with the STX key, in one start of Node.

@@ -2,7 +2,7 @@
 // A wallet without a window: signs messages with the key that owns an account's STX, by the wallets' own libraries.
 //
 //   {"mnemonic": "…", "account": 0, "asked": [{"message": "…"}]}                          on standard input
-//   {"stxAddress": "SP…", "answers": [{"signature": "…", "publicKey": "…", "agrees": true}]}  on standard output
+//   {"stxAddress": "SP…", "publicKey": "…", "answers": [{"signature": "…", "publicKey": "…", "agrees": true}]}  on standard output
 //
 // What may be asked, each in one start:
 //   {"message": text}                            stx_signMessage
@@ -40,6 +40,7 @@ async function main() {
   const chosen = wallet.accounts[account];
   return {
     stxAddress: sdk.getStxAddress(chosen, 'mainnet'),
+    publicKey: privateKeyToPublic(chosen.stxPrivateKey),
     answers: asked.map(one => sign(chosen.stxPrivateKey, one)),
   };
 }
