@@ -49,7 +49,8 @@ def ask_wallet(relying_party: RelyingParty, browser: PlainBrowser) -> tuple[Form
     page = browser.get(relying_party.authorize_url())
     assert page.status_code == 200, page.text
     forms = Forms(page)
-    answer = new_person().answer(forms.auth_request, "wallet-sdk")
+    # An old wallet: its answer is enough, so that one form makes one session.
+    answer = new_person().answer(forms.auth_request, "blockstack")
     return forms.with_field("authResponse").set("authResponse", answer.auth_response), answer
 
 
