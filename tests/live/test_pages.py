@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.live.person import AnswersAs, Visitor
-from tests.live.wallet import FOLDER, new_person, person_profile
+from tests.live.person import SignsAs, Visitor
+from tests.live.wallet import FOLDER, new_person
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
@@ -34,7 +34,7 @@ def at_sign_in(world: World, visitor: Visitor) -> None:
 def at_wallet_said_no(world: World, visitor: Visitor) -> None:
     at_sign_in(world, visitor)
     visitor.page.evaluate(
-        "() => { LeatherProvider.authenticationRequest = () => Promise.reject('cancel') }"
+        "() => { LeatherProvider.request = () => Promise.reject({ error: { code: 4001 } }) }"
     )
     visitor.choose_wallet()
     expect(visitor.page.get_by_role("alert").first).to_contain_text("You said no")
@@ -83,10 +83,49 @@ def at_failed(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("button", name="Try again")).to_be_visible()
 
 
+def at_elsewhere(world: World, visitor: Visitor) -> None:
+    """The page that waits for another device."""
+    at_sign_in(world, visitor)
+    visitor.page.get_by_role("button", name="On another device").click()
+    visitor.page.get_by_text("Cannot scan?").click()
+    expect(visitor.page.locator("#link")).to_contain_text("/d/")
+
+
+def at_handover(world: World, visitor: Visitor) -> None:
+    """What the other device is asked; a browser may well open its own link."""
+    at_elsewhere(world, visitor)
+    visitor.page.goto(visitor.page.locator("#link").inner_text())
+    expect(visitor.page.get_by_role("button", name="No, stop it")).to_be_visible()
+
+
+def at_handover_wallets(world: World, visitor: Visitor) -> None:
+    at_handover(world, visitor)
+    visitor.page.get_by_role("checkbox").check()
+    visitor.page.get_by_role("button", name="Yes, it is mine").click()
+    expect(visitor.page.get_by_role("button", name="Leather")).to_be_visible()
+
+
+def at_handed_over(world: World, visitor: Visitor) -> None:
+    at_handover_wallets(world, visitor)
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Confirmed")
+
+
+def at_stopped(world: World, visitor: Visitor) -> None:
+    at_handover(world, visitor)
+    visitor.page.get_by_role("button", name="No, stop it").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Stopped")
+
+
 PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "sign-in": at_sign_in,
     "sign-in-refused": at_wallet_said_no,
     "sign-in-failed": at_failed,
+    "elsewhere": at_elsewhere,
+    "handover": at_handover,
+    "handover-wallets": at_handover_wallets,
+    "handed-over": at_handed_over,
+    "handover-stopped": at_stopped,
     "consent": at_consent,
     "error": at_error,
     "account": at_account,
@@ -118,8 +157,8 @@ def what_axe_objects_to(page: Page) -> list[str]:
 def test_a_page_is_good_in_every_size_and_colour(
     name: str, world: World, a_visitor: MakeVisitor, pictures_folder: Path
 ) -> None:
-    ann = AnswersAs(new_person(person_profile("Ann of Arc")))
-    visitor = a_visitor(ann.in_page, reduced_motion="reduce", user_agent=USER_AGENT)
+    ann = SignsAs(new_person())
+    visitor = a_visitor(signer=ann, reduced_motion="reduce", user_agent=USER_AGENT)
     page = visitor.page
     PAGES[name](world, visitor)
 
