@@ -13,7 +13,7 @@ from oidc_bridge.errors import FetchError
 from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetched
 from oidc_bridge.storage import read
-from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow, delivery_log
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, read_id_token
 
@@ -147,3 +147,42 @@ def test_a_worker_that_died_leaves_its_delivery_to_the_next(
     clock.advance(seconds=60)
     assert deliver(app, clock, homeserver) == 1
     assert outcomes(app)[0][2]
+
+
+def test_the_operator_reads_each_delivery_youngest_first(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
+    ann.tokens()
+    ann.sign_out()
+    deliver(app, clock, Homeserver([503]))
+    clock.advance(seconds=1)
+    ann.tokens()
+    ann.sign_out()
+
+    with app.app_context(), read() as connection:
+        everything = delivery_log(connection, client_id=None, at_most=10)
+        assert delivery_log(connection, client_id="wiki", at_most=10) == []
+        assert delivery_log(connection, client_id="synapse", at_most=1) == everything[:1]
+
+    assert [(one.client_id, one.tries, one.outcome) for one in everything] == [
+        ("synapse", 0, ""),
+        ("synapse", 1, "status 503"),
+    ]
+    assert everything[1].next_try_at > everything[1].created_at
+    assert all(one.done_at is None for one in everything)
+
+
+def test_l3_a_logout_token_is_no_hint_for_signing_out(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
+    """It has the issuer, the audience, the sid and the signature of one."""
+    ann.tokens()
+    ann.tokens(redirectUrl="https://other.example/")
+    ann.remove_first_app()
+    homeserver = Homeserver()
+    deliver(app, clock, homeserver)
+
+    answer = ann.get(f"/end-session?id_token_hint={homeserver.got[0][1]}")
+
+    assert answer.status_code == 200
+    assert "Sign out of" in answer.text

@@ -14,7 +14,14 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client, check_backchannel_uri, check_redirect_uri
+from oidc_bridge.oidc.client import (
+    Client,
+    ClientMetadata,
+    check_backchannel_uri,
+    check_redirect_uri,
+)
+from oidc_bridge.oidc.jose import ALGORITHMS
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.origins import LOOPBACK, read_origin
 
@@ -41,8 +48,23 @@ def check_client(client: Client) -> None:
     _check_scopes(client)
     _check_pages(client)
     _check_keys(client)
+    _check_algorithms(client.metadata)
     if client.kind == "homeserver" and client.is_public:
         raise _refusal("a homeserver keeps a secret: it cannot be public")
+
+
+def _check_algorithms(metadata: ClientMetadata) -> None:
+    """Nobody may register what would be a crash when it is used."""
+    ours, theirs = SIGNING_ALGORITHMS, ALGORITHMS
+    chosen = (
+        (metadata.id_token_signed_response_alg, ours),
+        (metadata.userinfo_signed_response_alg, ours),
+        (metadata.request_object_signing_alg, theirs),
+        (metadata.token_endpoint_auth_signing_alg, theirs),
+    )
+    for algorithm, known in chosen:
+        if algorithm is not None and algorithm not in known:
+            raise _refusal(f"{algorithm!r} is not an algorithm that we offer")
 
 
 def read_keys(jwks: object) -> list[Key]:

@@ -15,12 +15,17 @@ _METHODS = {"blockstack": "Your Blockstack identity", "stacks": "Your Stacks acc
 
 @dataclass(frozen=True, slots=True)
 class AppCard:
-    """An app as a page names it; ``via`` is the homeserver it signs people in at."""
+    """An app as a page names it; ``via`` is the homeserver it signs people in at.
+
+    Attributes:
+        pages: What its makers want people to read: words and address. The page names the host.
+    """
 
     title: str
     host: str
     via: str
     kind: str
+    pages: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,10 @@ def app_card(authorization: AuthorizationRequest | None) -> AppCard | None:
 def card_of(app: App, client: Client) -> AppCard:
     """Return the card of *app* at *client*."""
     via = client.name if client.kind == "homeserver" else ""
-    return AppCard(app.title, app.host, via, app.kind)
+    known = client.metadata
+    pages = (("Privacy policy", known.policy_uri), ("Terms of use", known.tos_uri))
+    shown = tuple((words, uri) for words, uri in pages if uri is not None)
+    return AppCard(app.title, app.host, via, app.kind, shown)
 
 
 def person_card(session: Session) -> PersonCard:

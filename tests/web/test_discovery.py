@@ -4,6 +4,7 @@ To hold another member, add a row to `WORDS` (or a test that names it in `HELD`)
 """
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -13,7 +14,9 @@ from flask import Flask
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import ClientMetadata
+from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage import write
 from oidc_bridge.storage.apps import add_client
@@ -24,6 +27,7 @@ from tests.driver import (
     Person,
     ask_token,
     authorize_query,
+    enrol,
     query_of,
     read_id_token,
     redeem,
@@ -38,8 +42,13 @@ SIGNERS = {"RS256": _RSA, "PS256": _RSA, "ES256": _EC, "EdDSA": _OKP, "Ed25519":
 SIGNER = replace(
     WIKI,
     id="signer",
+    auth_methods=("private_key_jwt",),
     metadata=ClientMetadata(
-        jwks={"keys": [key.as_dict(private=False) for key in (_RSA, _EC, _OKP)]}
+        jwks={
+            "keys": [
+                {**key.as_dict(private=False), "kid": key.thumbprint()} for key in (_RSA, _EC, _OKP)
+            ]
+        }
     ),
 )
 
@@ -74,6 +83,8 @@ def _authenticates(person: Person, word: str) -> bool:
         body["client_secret"] = secret_of(WIKI)
     elif word == "client_secret_basic":
         return ask_token(person.app, body, WIKI).status_code == 400
+    elif word == "private_key_jwt":
+        return _vouched("token")(person, "ES256")
     elif word == "none":
         public = replace(WIKI, id="public", auth_methods=("none",))
         _add(person.app, public)
@@ -82,6 +93,50 @@ def _authenticates(person: Person, word: str) -> bool:
         body["client_assertion_type"] = "x"
     answer = person.app.test_client().post("/token", data=body, base_url=ISSUER, headers=headers)
     return answer.status_code == 400
+
+
+def _vouched(endpoint: str) -> Callable[[Person, str], bool]:
+    """A client signs for itself at *endpoint* with an algorithm, and is believed."""
+
+    def is_taken(person: Person, word: str) -> bool:
+        _add(person.app, SIGNER)
+        key = SIGNERS.get(word)
+        if key is None:
+            return False
+        claims = {"iss": "signer", "sub": "signer", "aud": ISSUER, "jti": secrets.token_hex(8)}
+        payload = json.dumps({**claims, "exp": int(NOW.timestamp()) + 60}).encode()
+        header = {"alg": word, "kid": key.thumbprint()}
+        form = {
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": jws.serialize_compact(header, payload, key, algorithms=[word]),
+            "token": "x",
+        }
+        answer = person.app.test_client().post(f"/{endpoint}", data=form, base_url=ISSUER)
+        return answer.status_code != 401
+
+    return is_taken
+
+
+def _authenticates_at(endpoint: str) -> Callable[[Person, str], bool]:
+    def is_taken(person: Person, word: str) -> bool:
+        if word == "private_key_jwt":
+            return _vouched(endpoint)(person, "ES256")
+        body = {"token": "x", "client_id": "wiki"}
+        client = person.app.test_client()
+        match word:
+            case "client_secret_basic":
+                pair = ("wiki", secret_of(WIKI))
+                answer = client.post(f"/{endpoint}", data=body, base_url=ISSUER, auth=pair)
+            case "client_secret_post":
+                body["client_secret"] = secret_of(WIKI)
+                answer = client.post(f"/{endpoint}", data=body, base_url=ISSUER)
+            case _:
+                _add(person.app, replace(WIKI, id="public", auth_methods=("none",)))
+                body["client_id"] = "public"
+                answer = client.post(f"/{endpoint}", data=body, base_url=ISSUER)
+        return answer.status_code != 401
+
+    return is_taken
 
 
 def _signs(person: Person, word: str) -> bool:
@@ -115,6 +170,33 @@ def _add(app: Flask, client: object) -> None:
             parts.snapshots.forget()
 
 
+def _tells(what: str) -> Callable[[Person, str], bool]:
+    """A client that registered an algorithm gets *what* signed with it; others register none."""
+    member = {
+        "id_token": "id_token_signed_response_alg",
+        "userinfo": "userinfo_signed_response_alg",
+    }[what]
+
+    def is_taken(person: Person, word: str) -> bool:
+        metadata = ClientMetadata.from_json({member: word})
+        client = replace(WIKI, id=f"{what}-{word}", metadata=metadata)
+        try:
+            check_client(client)
+        except BridgeError:
+            return False
+        enrol(person.app, client)
+        person.browser = person.new_browser()
+        tokens = person.tokens(client)
+        told = str(tokens["id_token"])
+        if what == "userinfo":
+            told = userinfo(person.app, str(tokens["access_token"])).text
+        return bool(jws.extract_compact(told.encode()).headers()["alg"] == word)
+
+    return is_taken
+
+
+ENDPOINTS = {"token": "token", "revocation": "revoke", "introspection": "introspect"}
+
 # A member that lists words: how to try one, and words that are not to be said.
 WORDS: dict[str, tuple[Callable[[Person, str], bool], tuple[str, ...]]] = {
     "response_types_supported": (
@@ -126,6 +208,17 @@ WORDS: dict[str, tuple[Callable[[Person, str], bool], tuple[str, ...]]] = {
     "prompt_values_supported": (_asks("prompt"), ("create",)),
     "grant_types_supported": (_grant, ("password", "client_credentials", "implicit")),
     "token_endpoint_auth_methods_supported": (_authenticates, ("tls_client_auth",)),
+    **{
+        f"{name}_endpoint_auth_signing_alg_values_supported": (
+            _vouched(path),
+            ("none", "HS256", "Ed25519"),
+        )
+        for name, path in ENDPOINTS.items()
+    },
+    "revocation_endpoint_auth_methods_supported": (_authenticates_at("revoke"), ()),
+    "introspection_endpoint_auth_methods_supported": (_authenticates_at("introspect"), ("none",)),
+    "id_token_signing_alg_values_supported": (_tells("id_token"), ("HS256", "none", "PS256")),
+    "userinfo_signing_alg_values_supported": (_tells("userinfo"), ("HS256", "none", "PS256")),
     "request_object_signing_alg_values_supported": (_signs, ("none", "HS256")),
     "account_management_actions_supported": (_acts, ("org.matrix.account_deactivate",)),
     "scopes_supported": (_scope, ("phone", "address")),
@@ -135,7 +228,10 @@ HELD = {
     "issuer",
     *("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
     *("pushed_authorization_request_endpoint", "require_pushed_authorization_requests"),
-    *("subject_types_supported", "id_token_signing_alg_values_supported", "claims_supported"),
+    *("subject_types_supported", "claims_supported"),
+    # `tests/oidc/test_dpop.py` tries each of these.
+    "dpop_signing_alg_values_supported",
+    *("introspection_endpoint", "revocation_endpoint", "end_session_endpoint"),
     *("claim_types_supported", "claims_parameter_supported", "ui_locales_supported"),
     *("request_parameter_supported", "request_uri_parameter_supported"),
     *("authorization_response_iss_parameter_supported", "account_management_uri"),
@@ -176,6 +272,9 @@ def test_each_address_is_answered_by_something_of_its_kind(
     assert ask("token_endpoint", "POST") == 400
     assert ask("userinfo_endpoint", "GET") == 401
     assert ask("pushed_authorization_request_endpoint", "POST") == 400
+    assert ask("introspection_endpoint", "POST") == 400
+    assert ask("revocation_endpoint", "POST") == 400
+    assert ask("end_session_endpoint", "GET") in (200, 303)
     assert ask("jwks_uri", "GET") == 200
     assert ask("account_management_uri", "GET") == 200
 
@@ -186,7 +285,7 @@ def test_the_id_token_is_as_is_said(said: dict[str, list[str]], ann: Person, bob
     header = jws.extract_compact(id_token.encode()).headers()
     claims = read_id_token(ann.app, id_token)
 
-    assert [header["alg"]] == said["id_token_signing_alg_values_supported"]
+    assert header["alg"] == "RS256"  # unless the client registered another
     assert set(claims) <= set(said["claims_supported"])
     assert said["subject_types_supported"] == ["pairwise"]
     elsewhere = read_id_token(ann.app, str(ann.tokens()["id_token"]))

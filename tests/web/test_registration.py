@@ -204,6 +204,65 @@ def test_who_has_registered_can_sign_people_in(open_app: Flask, clock: Clock) ->
     assert answer.status_code == 200
 
 
+@pytest.mark.spec("OIDC Registration 1.0", "2")
+def test_policy_and_terms_are_linked_with_their_host_on_both_pages(
+    open_app: Flask, clock: Clock
+) -> None:
+    told = register(
+        open_app,
+        policy_uri="https://legal.example/privacy?a=1&b=2",
+        tos_uri="https://legal.example/terms",
+        logo_uri="https://shop.example/logo.png",
+    ).get_json()
+    client = read_client(open_app, told["client_id"])
+    ann = Person(open_app, clock, FakeWallet.named("ann"))
+    sign_in = ann.authorize(client).location
+
+    pages = [ann.get(sign_in).text, ann.get(ann.prove(sign_in).location).text]
+
+    for page in pages:
+        assert 'href="https://legal.example/privacy?a=1&amp;b=2"' in page
+        assert 'href="https://legal.example/terms"' in page
+        assert "legal.example</bdi>" in page
+        assert "shop.example" in page
+        assert "logo.png" not in page  # a stranger's picture would see who signs in
+
+
+def test_d7_markup_in_a_name_is_text_and_the_host_is_there(open_app: Flask, clock: Clock) -> None:
+    told = register(open_app, client_name="<b>Your Bank</b>").get_json()
+    client = read_client(open_app, told["client_id"])
+    ann = Person(open_app, clock, FakeWallet.named("ann"))
+
+    page = ann.get(ann.authorize(client).location).text
+
+    assert "<b>Your Bank" not in page
+    assert "&lt;b&gt;Your Bank" in page
+    assert "shop.example" in page
+
+
+def test_a_native_app_signs_people_in_at_the_port_that_it_got(
+    open_app: Flask, clock: Clock
+) -> None:
+    told = register(
+        open_app,
+        redirect_uris=["http://127.0.0.1/cb", "example.shop.app:/cb"],
+        application_type="native",
+        token_endpoint_auth_method="none",
+    ).get_json()
+    client = read_client(open_app, told["client_id"])
+    ann = Person(open_app, clock, FakeWallet.named("ann"))
+
+    for uri in ("http://127.0.0.1:51004/cb", "example.shop.app:/cb"):
+        location = ann.authorize(client, redirect_uri=uri).location
+        if location.startswith("/sign-in/"):
+            location = ann.prove(location).location
+        page = ann.get(location)
+        assert "An app on this device" in page.text
+        allowed = page.headers["Content-Security-Policy"].partition("form-action ")[2].split()
+        assert ("http://127.0.0.1:51004" if "//" in uri else "example.shop.app:") in allowed
+        assert ann.decide(location).location.startswith(f"{uri}?code=")
+
+
 def test_d4_no_secret_lies_open_anywhere(
     open_app: Flask, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
