@@ -14,7 +14,7 @@ from oidc_bridge.oidc.authorize import (
     find_target,
     read_parameters,
 )
-from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.client import Client, ClientMetadata
 from tests.driver import CHALLENGE, CHAT, HOMESERVER, ISSUER, WIKI, authorize_query
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -425,6 +425,16 @@ def test_a_state_of_4096_characters_comes_back_whole():
     assert request.target.state == state
 
 
+@pytest.mark.parametrize(("size", "is_read"), [(16_384, True), (16_385, False)])
+def test_a_request_object_may_be_longer_than_a_parameter(size, is_read):
+    if is_read:
+        assert read_parameters([("request", "x" * size)])
+        return
+    with pytest.raises(ShownError) as caught:
+        read_parameters([("request", "x" * size)])
+    assert caught.value.code == "request_malformed"
+
+
 def test_64_parameters_are_read_and_65_are_not():
     query = [*authorize_query().items()]
     fill = [(f"p{number}", "1") for number in range(65)]
@@ -477,6 +487,22 @@ def test_a_scope_that_the_client_may_not_ask_for_is_left_out():
     request = check_request(parameters, find_target(parameters, few), now=NOW)
 
     assert request.scopes == ("openid", "profile")
+
+
+@pytest.mark.parametrize(
+    ("allowed", "scope", "scopes"),
+    [
+        (("openid", "email"), "openid", ("openid", "claim:email")),
+        (("openid", "email"), "openid email", ("openid", "email")),
+        (("openid", "profile"), "openid", ("openid",)),
+    ],
+)
+def test_a_single_claim_is_asked_for_if_a_scope_of_the_client_would_give_it(allowed, scope, scopes):
+    wiki = replace(WIKI, scopes=allowed)
+    claims = '{"id_token": {"email": null, "phone_number": null}, "userinfo": {"email": null}}'
+    parameters = authorize_query(WIKI, scope=scope, claims=claims)
+
+    assert check_request(parameters, find_target(parameters, wiki), now=NOW).scopes == scopes
 
 
 # --- PKCE ---
@@ -540,6 +566,17 @@ def test_prompt_and_max_age_come_down_to_three_facts(case):
         ask_anyway,
         silent,
     )
+
+
+@pytest.mark.spec("OIDC Registration", "2")
+@pytest.mark.parametrize(("sent", "proof_after"), [(None, ago(60)), ("600", ago(600))])
+def test_a_max_age_that_is_sent_overrides_the_registered_one(sent, proof_after):
+    wiki = replace(WIKI, metadata=ClientMetadata(default_max_age=60))
+    parameters = authorize_query(WIKI, max_age=sent)
+
+    request = check_request(parameters, find_target(parameters, wiki), now=NOW)
+
+    assert request.proof_after == proof_after
 
 
 def test_a_client_that_is_itself_the_app_needs_no_redirect_url():
