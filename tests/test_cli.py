@@ -1018,7 +1018,8 @@ def test_migrate_brings_an_empty_database_to_head(operator):
     for file in operator.folder.glob("bridge.db*"):
         file.unlink()
 
-    assert operator.does("migrate") == "the database is at head\n"
+    said = "the database is at head, and has its signing keys\n"
+    assert operator.does("migrate") == said
 
     assert operator.execute("SELECT version_num FROM alembic_version")
     assert operator.execute("SELECT * FROM clients") == []

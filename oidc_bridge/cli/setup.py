@@ -98,7 +98,7 @@ def write_config(path: Path, text: str) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database to head and make the first signing keys."""
+    """Bring the database to head and make the signing keys that are missing."""
     storage.migrate(settings.database)
     with open_database(settings):
         seal, now = settings.seal(), datetime.now(UTC)
@@ -116,14 +116,14 @@ def write_private(path: Path, text: str) -> None:
 @click.command()
 @click.pass_context
 def migrate(context: click.Context) -> None:
-    """Bring the database's schema to this version's.
+    """Bring the database to this version: its schema, and signing keys of every kind.
 
     \b
     Example:
       oidc-bridge migrate
     """
-    storage.migrate(settings_of(context).database)
-    click.echo("the database is at head")
+    prepare(settings_of(context))
+    click.echo("the database is at head, and has its signing keys")
 
 
 @click.command()
