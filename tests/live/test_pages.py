@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.fake_names import FakeNames
 from tests.live.person import SignsAs, Visitor
-from tests.live.wallet import FOLDER, new_person
+from tests.live.wallet import FOLDER, Person, new_person
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
@@ -59,10 +60,15 @@ def at_account(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("button", name="Remove access")).to_be_visible()
 
 
-def at_signed_out(world: World, visitor: Visitor) -> None:
-    at_account(world, visitor)
+def sign_out(world: World, visitor: Visitor) -> None:
+    visitor.page.goto(f"{world.bridge.issuer}/account")
     visitor.page.get_by_role("button", name="Sign out", exact=True).click()
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("signed out")
+
+
+def at_signed_out(world: World, visitor: Visitor) -> None:
+    visitor.sign_in(remember=True)
+    sign_out(world, visitor)
 
 
 def at_welcome(world: World, visitor: Visitor) -> None:
@@ -74,12 +80,16 @@ def at_error(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_text("Reference")).not_to_have_count(0)
 
 
+def paste(visitor: Visitor, answer: str) -> None:
+    visitor.page.get_by_text("Paste a wallet’s answer").click()
+    visitor.page.get_by_label("The wallet’s answer").fill(answer)
+    visitor.page.get_by_role("button", name="Sign in with this answer").click()
+
+
 def at_failed(world: World, visitor: Visitor) -> None:
     """A wallet's answer that proves nothing."""
     at_sign_in(world, visitor)
-    visitor.page.get_by_text("Paste a wallet’s answer").click()
-    visitor.page.get_by_label("The wallet’s answer").fill("not.an.answer")
-    visitor.page.get_by_role("button", name="Sign in with this answer").click()
+    paste(visitor, "not.an.answer")
     expect(visitor.page.get_by_role("button", name="Try again")).to_be_visible()
 
 
@@ -117,6 +127,76 @@ def at_stopped(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Stopped")
 
 
+def sign_in_to_account(world: World, visitor: Visitor) -> None:
+    """Have an account of the bridge alone, which no homeserver knows."""
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    visitor.page.get_by_role("button", name="Sign in with your wallet").click()
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("button", name="Add a wallet")).to_be_visible()
+
+
+def add_wallet(world: World, visitor: Visitor, wallet: SignsAs, person: Person) -> None:
+    """Choose *person* in the wallet, and add that account to the one that is signed in."""
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    visitor.page.get_by_role("button", name="Add a wallet").click()
+    wallet.person = person
+    visitor.choose_wallet()
+
+
+def at_second_step(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    """Today's answer of Blockstack Auth is not enough at first sight."""
+    at_sign_in(world, visitor)
+    asked = visitor.page.locator("[data-auth-request]").first.get_attribute("data-auth-request")
+    assert asked
+    paste(visitor, wallet.person.answer(asked, "wallet-sdk").auth_response)
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("One more step")
+
+
+def at_name(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    """Names that are nearly as long as names can be."""
+    names.give(f"first{wallet.stx_address.lower()}.btc", wallet.stx_address)
+    names.give(f"second{wallet.stx_address.lower()}.btc", wallet.stx_address)
+    visitor.come_from_chat()
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Which name")
+
+
+def at_two_wallets(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    second = new_person()
+    visitor.sign_in()
+    add_wallet(world, visitor, wallet, second)
+    expect(visitor.page.get_by_role("main")).to_contain_text(second.stx_address)
+
+
+def at_join(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    first, second = wallet.person, new_person()
+    visitor.sign_in()
+    sign_out(world, visitor)
+    wallet.person = second
+    sign_in_to_account(world, visitor)
+    add_wallet(world, visitor, wallet, first)
+    expect(visitor.page.get_by_role("button", name="Join the two accounts")).to_be_visible()
+
+
+def at_clash(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    first, second = wallet.person, new_person()
+    visitor.sign_in()
+    sign_out(world, visitor)
+    wallet.person = second
+    visitor.sign_in()
+    add_wallet(world, visitor, wallet, first)
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("cannot be joined")
+
+
+WALLET_PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
+    "second-step": at_second_step,
+    "name": at_name,
+    "account-two-wallets": at_two_wallets,
+    "join": at_join,
+    "join-clash": at_clash,
+}
+"""What depends on names and on other accounts in the wallet."""
+
 PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "sign-in": at_sign_in,
     "sign-in-refused": at_wallet_said_no,
@@ -153,21 +233,14 @@ def what_axe_objects_to(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_good_in_every_size_and_colour(
-    name: str, world: World, a_visitor: MakeVisitor, pictures_folder: Path
-) -> None:
-    ann = SignsAs(new_person())
-    visitor = a_visitor(signer=ann, reduced_motion="reduce", user_agent=USER_AGENT)
-    page = visitor.page
-    PAGES[name](world, visitor)
-
+def look_at(page: Page, name: str, folder: Path) -> None:
+    """Take a page's pictures in every size and colour, and hold what must be true in each."""
     sideways, objections = [], []
     for colour in COLOURS:
         page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
-            page.screenshot(path=pictures_folder / f"{name}-{width}-{colour}.png", full_page=True)
+            page.screenshot(path=folder / f"{name}-{width}-{colour}.png", full_page=True)
             root = "document.documentElement"
             if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
                 sideways.append(f"{width} {colour}")
@@ -175,3 +248,29 @@ def test_a_page_is_good_in_every_size_and_colour(
 
     assert not sideways
     assert not objections
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_good_in_every_size_and_colour(
+    name: str, world: World, a_visitor: MakeVisitor, pictures_folder: Path
+) -> None:
+    ann = SignsAs(new_person())
+    visitor = a_visitor(signer=ann, reduced_motion="reduce", user_agent=USER_AGENT)
+    PAGES[name](world, visitor)
+
+    look_at(visitor.page, name, pictures_folder)
+
+
+@pytest.mark.parametrize("name", WALLET_PAGES)
+def test_a_page_about_wallets_is_good_in_every_size_and_colour(
+    name: str,
+    world: World,
+    a_visitor: MakeVisitor,
+    a_name_service: FakeNames,
+    pictures_folder: Path,
+) -> None:
+    ann = SignsAs(new_person())
+    visitor = a_visitor(signer=ann, reduced_motion="reduce", user_agent=USER_AGENT)
+    WALLET_PAGES[name](world, visitor, ann, a_name_service)
+
+    look_at(visitor.page, name, pictures_folder)
