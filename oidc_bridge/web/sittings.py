@@ -8,7 +8,7 @@ the request and the next question is put.
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import request, url_for
@@ -196,6 +196,10 @@ def land(
         report = reports.get(proof.identity.subject)
         if report is not None:
             keep_names(connection, opened.account_id, identity_id, report, now=now)
+    if open_request.purpose == "add" and arrival.session is not None:
+        # Who adds a wallet is signed in by the one that they came with.
+        own = (*opened.identity_ids, arrival.session.identity_id)
+        opened = replace(opened, identity_ids=own)
     session = open_session(
         connection,
         opened,

@@ -76,6 +76,16 @@ def test_a_second_wallet_opens_the_same_account(app: Flask, dora: Person) -> Non
     assert "wallet added" in events(app)
 
 
+def test_whoever_adds_a_wallet_is_signed_in_by_their_own(app: Flask, dora: Person) -> None:
+    dora.sign(begin_to_add(dora), wallet=OTHER)
+
+    with app.app_context(), read() as connection:
+        opened_by = select(IdentityRow.subject).join(
+            SessionRow, SessionRow.identity_id == IdentityRow.id
+        )
+        assert connection.execute(opened_by).scalars().all() == [dora.wallet.stx_address.c32]
+
+
 def test_either_wallet_signs_in_from_then_on(app: Flask, dora: Person) -> None:
     dora.sign(begin_to_add(dora), wallet=OTHER)
     dora.browser = dora.new_browser()
