@@ -18,13 +18,18 @@ class UsedJtiRow(Base):
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 
-# Of two at once the slower breaks the primary key, is run again by `write`, and then adds nothing.
-_USE = insert(UsedJtiRow).from_select(
-    ["digest", "expires_at"],
-    select(
-        bindparam("used", type_=Text),
-        bindparam("until", type_=UtcTime),
-    ).where(~exists().where(UsedJtiRow.digest == bindparam("used", type_=Text))),
+# It returns the row, as not every driver says how many rows an INSERT made. Of two at once the
+# slower breaks the primary key, is run again by `write`, and then adds nothing.
+_USE = (
+    insert(UsedJtiRow)
+    .from_select(
+        ["digest", "expires_at"],
+        select(
+            bindparam("used", type_=Text),
+            bindparam("until", type_=UtcTime),
+        ).where(~exists().where(UsedJtiRow.digest == bindparam("used", type_=Text))),
+    )
+    .returning(UsedJtiRow.digest)
 )
 
 
@@ -35,4 +40,4 @@ def use_jti(connection: Connection, owner: str, jti: str, *, expires_at: datetim
         owner: Whose it is and what for; another owner's ``jti`` of the same text is another.
     """
     used = digest_of(f"{owner}\0{jti}")
-    return connection.execute(_USE, {"used": used, "until": expires_at}).rowcount == 1
+    return connection.execute(_USE, {"used": used, "until": expires_at}).first() is not None
