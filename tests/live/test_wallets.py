@@ -16,8 +16,12 @@ from oidc_bridge.proofs.stacks import Stacks
 from tests.live.loopback import served
 from tests.live.wallet import Library, WalletError, new_person, person_profile
 
-NOW = datetime.now(UTC).replace(microsecond=0)
 BOTH: list[Library] = ["blockstack", "wallet-sdk"]
+
+
+def now() -> datetime:
+    """The time, read when a test asks: wallets date their answers by the same clock."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def no_network(*args: object, **kwargs: object) -> None:
@@ -36,8 +40,9 @@ def a_proof(origin: str = "http://localhost:9999") -> Blockstack:
 
 
 def a_challenge(address: str | None = None) -> Challenge:
-    later = NOW + timedelta(minutes=10)
-    return Challenge("c1", secrets.token_bytes(32), "Sign in to Test ID.", NOW, later, address)
+    asked = now()
+    later = asked + timedelta(minutes=10)
+    return Challenge("c1", secrets.token_bytes(32), "Sign in to Test ID.", asked, later, address)
 
 
 @pytest.mark.parametrize("library", BOTH)
@@ -46,7 +51,7 @@ def test_the_library_accepts_our_request_and_we_accept_its_answer(library: Libra
     challenge = a_challenge()
 
     answer = ann.answer(proof.invite(challenge).message, library, manifest=False)
-    identity = proof.verify(challenge, {"authResponse": answer.auth_response}, now=NOW)
+    identity = proof.verify(challenge, {"authResponse": answer.auth_response}, now=now())
 
     assert identity.subject == answer.identity_stx_address
     assert identity.profile.display_name == "Ann"
@@ -62,7 +67,7 @@ def test_a_wallet_whose_hub_is_gone_is_accepted_without_a_profile() -> None:
     challenge = a_challenge()
 
     answer = ann.answer(proof.invite(challenge).message, "wallet-sdk", manifest=False)
-    identity = proof.verify(challenge, {"authResponse": answer.auth_response}, now=NOW)
+    identity = proof.verify(challenge, {"authResponse": answer.auth_response}, now=now())
 
     assert identity.subject == answer.identity_stx_address
     assert identity.profile.display_name is None
@@ -83,7 +88,7 @@ def test_one_recovery_phrase_is_one_person_in_both_libraries() -> None:
                     proof.invite(challenge).message, library, manifest=False
                 ).auth_response
             },
-            now=NOW,
+            now=now(),
         )
         for library, challenge in zip(BOTH, challenges, strict=True)
     ]
@@ -100,7 +105,7 @@ def test_the_app_key_of_another_page_is_another_one() -> None:
 
     def app_key(origin: str) -> str | None:
         answer = ann.answer(message, "wallet-sdk", manifest=False, origin=origin)
-        return proof.verify(challenge, {"authResponse": answer.auth_response}, now=NOW).app_key
+        return proof.verify(challenge, {"authResponse": answer.auth_response}, now=now()).app_key
 
     assert app_key("http://localhost:9999") != app_key("https://evil.example")
 
@@ -132,9 +137,9 @@ def test_the_library_loads_the_manifest_that_our_request_names(library: Library)
 STACKS = Stacks("https://id.example")
 
 
-def refusal_of(challenge: Challenge, answer: dict[str, str], *, now: datetime = NOW) -> str:
+def refusal_of(challenge: Challenge, answer: dict[str, str], *, at: datetime | None = None) -> str:
     with pytest.raises(ProofError) as refusal:
-        STACKS.verify(challenge, answer, now=now)
+        STACKS.verify(challenge, answer, now=at or now())
     return refusal.value.code
 
 
@@ -162,7 +167,7 @@ def test_a_message_is_signed_in_every_way_that_wallets_know() -> None:
 
     by_structure["encoding"] = "structured"
     for answer in (plain, legacy, by_structure):
-        assert STACKS.verify(challenge, answer, now=NOW).subject == challenge.address
+        assert STACKS.verify(challenge, answer, now=now()).subject == challenge.address
     assert plain["agrees"]
     assert legacy["agrees"]
 
@@ -190,8 +195,8 @@ def test_a_signature_that_was_touched_or_is_late_is_refused() -> None:
     r, s, v = good["signature"][:64], int(good["signature"][64:128], 16), good["signature"][128:]
     other_v = f"{int(v, 16) ^ 1:02x}"
 
-    assert STACKS.verify(challenge, good, now=NOW)
-    assert refusal_of(challenge, good, now=challenge.expires_at) == "request_expired"
+    assert STACKS.verify(challenge, good, now=now())
+    assert refusal_of(challenge, good, at=challenge.expires_at) == "request_expired"
     for signature, code in (
         (f"{r}{CURVE_ORDER - s:064x}{other_v}", "signature_form"),
         (f"{r}{s:064x}{other_v}", "signature"),
@@ -207,6 +212,6 @@ def test_another_account_of_the_same_phrase_is_another_signer() -> None:
 
     by_ann, by_bob = ann.sign_message(text), bob.sign_message(text)
 
-    assert STACKS.verify(challenge, by_ann, now=NOW)
+    assert STACKS.verify(challenge, by_ann, now=now())
     assert refusal_of(challenge, by_bob) == "wrong_account"
     assert refusal_of(challenge, by_bob | {"publicKey": by_ann["publicKey"]}) == "signature"
