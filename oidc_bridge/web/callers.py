@@ -8,6 +8,7 @@ from flask import request
 from oidc_bridge.errors import BridgeError, SentError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.client_authentication import (
+    Assertion,
     authenticate,
     check_assertion,
     read_credentials,
@@ -68,13 +69,7 @@ def _use_assertion(assertion: str, client: Client) -> None:
         audiences=(issuer, f"{issuer}/token", f"{issuer}{request.path}"),
         now=parts.clock(),
     )
-    # In a transaction of its own: whatever becomes of the request, it is used up.
-    is_fresh = write(
-        lambda connection: use_jti(
-            connection, f"client {client.id}", checked.jti, expires_at=checked.expires_at
-        )
-    )
-    if not is_fresh:
+    if not _is_first_use(f"client {client.id}", checked):
         raise BridgeError("jwt_refused", "jti was used before")
 
 
@@ -95,11 +90,13 @@ def find_proof(*, access_token: str | None = None) -> DpopProof | None:
         now=parts.clock(),
         access_token=access_token,
     )
-    is_fresh = write(
-        lambda connection: use_jti(
-            connection, f"dpop {proof.jkt}", proof.jti, expires_at=proof.expires_at
-        )
-    )
-    if not is_fresh:
+    if not _is_first_use(f"dpop {proof.jkt}", proof):
         raise SentError("invalid_dpop_proof", "The DPoP proof is not acceptable.")
     return proof
+
+
+def _is_first_use(owner: str, word: Assertion | DpopProof) -> bool:
+    """Use a signed word up; in a transaction of its own, whatever becomes of the request."""
+    return write(
+        lambda connection: use_jti(connection, owner, word.jti, expires_at=word.expires_at)
+    )

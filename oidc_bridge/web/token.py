@@ -250,8 +250,8 @@ def _check_possession(presented: Presented, live: LiveToken) -> None:
 
     RFC 9449 section 7.2: a bound token that came as a bearer token may be a stolen one.
     """
-    if presented.scheme != ("DPoP" if live.jkt else "Bearer"):
-        scheme = "DPoP" if live.jkt else "Bearer"
+    scheme = "DPoP" if live.jkt else "Bearer"
+    if presented.scheme != scheme:
         raise TokenError("invalid_token", f"Send this token as {scheme}.", scheme=scheme)
     if live.jkt is None:
         return
