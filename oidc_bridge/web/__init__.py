@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
+from urllib.parse import urlencode
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -18,6 +19,7 @@ from oidc_bridge.errors import (
     PageError,
     ProofError,
     SentError,
+    ShownError,
     TokenError,
     explain,
 )
@@ -35,6 +37,7 @@ from oidc_bridge.web.templates import dress
 log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
+_MAX_QUERY = 7_000
 # Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
 _PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register", "/par"})
 _FOR_SCRIPTS = {
@@ -122,6 +125,20 @@ def pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:
 def see_other(url: str) -> Response:
     """Return the answer to a form: go to *url* with a GET."""
     return Response(status=303, headers={"Location": url})
+
+
+def as_link(path: str, *, advice: str = "") -> Response:
+    """Return the answer to a form of another site: the same, as a link to *path*.
+
+    SameSite: with a form of another site no cookie of ours comes, with a link it does.
+
+    Raises:
+        ShownError: ``request_malformed`` if it is too long for an address; *advice* says what else.
+    """
+    query = urlencode(pairs(request.form.lists()))
+    if len(query) > _MAX_QUERY:
+        raise ShownError("request_malformed", f"too long for an address{advice}")
+    return see_other(f"{path}?{query}")
 
 
 def let_form_lead_to(redirect_uri: str, app_key: str = "") -> None:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
@@ -20,7 +19,7 @@ from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.pushed import get_pushed
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session
-from oidc_bridge.web import bridge, pairs, see_other
+from oidc_bridge.web import as_link, bridge, pairs
 from oidc_bridge.web.asked import check, unwrap
 from oidc_bridge.web.par import PREFIX
 from oidc_bridge.web.session import current_session, keep_browser, new_browser
@@ -30,18 +29,12 @@ from oidc_bridge.web.steps import Standing, go_on, issue, send_error, stand
 log = logging.getLogger(__name__)
 views = Blueprint("authorize", __name__)
 
-_MAX_QUERY = 7_000
-
 
 @views.route("/authorize", methods=["GET", "POST"])
 def authorize() -> Response:
     """OIDC Core 3.1.2: check the request, then keep it, answer it, or say why not."""
     if request.method == "POST":
-        # SameSite: with a form of another site no cookie of ours comes, with a link it does.
-        query = urlencode(pairs(request.form.lists()))
-        if len(query) > _MAX_QUERY:
-            raise ShownError("request_malformed", "too long for an address: push it (RFC 9126)")
-        return see_other(f"/authorize?{query}")
+        return as_link(url_for("authorize.authorize"), advice=": push it (RFC 9126)")
     now, browser = bridge().clock(), new_browser()
     parameters = read_parameters(pairs(request.args.lists()))
     client = bridge().snapshots.current().clients.get(parameters.get("client_id", ""))

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.errors import ShownError
 from oidc_bridge.oidc.authorize import read_parameters
 from oidc_bridge.oidc.end_session import LogoutRequest, read_logout
 from oidc_bridge.storage import read, write
@@ -15,7 +13,7 @@ from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.authorizations import is_session_named
 from oidc_bridge.storage.consents import apps_of_sessions
 from oidc_bridge.storage.sessions import Session
-from oidc_bridge.web import bridge, let_form_lead_to, page, pairs, see_other
+from oidc_bridge.web import as_link, bridge, let_form_lead_to, page, pairs, see_other
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.session import (
     check_form,
@@ -29,7 +27,6 @@ from oidc_bridge.web.sign_out import end, signed_out
 
 views = Blueprint("end_session", __name__, url_prefix="/end-session")
 
-_MAX_QUERY = 7_000
 # What the question carries on to its answer; it is read anew there, and believed no more.
 _CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 
@@ -38,11 +35,7 @@ _CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
 def end_session() -> Response:
     """Section 2: sign out whom the hint means, or ask."""
     if request.method == "POST":
-        # SameSite: with a form of another site no cookie of ours comes, with a link it does.
-        query = urlencode(pairs(request.form.lists()))
-        if len(query) > _MAX_QUERY:
-            raise ShownError("request_malformed", "too long for an address")
-        return see_other(f"{url_for('end_session.end_session')}?{query}")
+        return as_link(url_for("end_session.end_session"))
     asked = _read(request.args.lists())
     now = bridge().clock()
     with read() as connection:
