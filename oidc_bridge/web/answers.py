@@ -27,11 +27,9 @@ from oidc_bridge.web.session import (
     field,
     form_token,
     get_browser,
-    set_session,
 )
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
-from oidc_bridge.web.sittings import Arrival, Landing, arrive, look_up_names, new_challenge
-from oidc_bridge.web.steps import go_on
+from oidc_bridge.web.sittings import Arrival, new_challenge, take_in
 
 log = logging.getLogger(__name__)
 views = Blueprint("answers", __name__, url_prefix="/sign-in")
@@ -178,20 +176,14 @@ def _receive(attempt: Attempt) -> Response:
     try:
         identity = parts.proofs[attempt.method].verify(attempt.challenge, attempt.answer, now=now)
         arrival = Arrival(open_request, session, identity, browser, cookie, now)
-        reports = look_up_names(arrival)
-
-        def accept(connection: Connection) -> Landing:
-            spend(connection, attempt.challenge.id, browser=browser, now=now)
-            return arrive(connection, arrival, reports)
-
-        # One transaction: a lost race leaves nothing behind.
-        landing = write(accept)
+        return take_in(
+            arrival,
+            lambda connection: spend(connection, attempt.challenge.id, browser=browser, now=now),
+        )
     except ProofError as error:
         write(partial(_refuse, attempt=attempt, session=session, error=error))
         status = 403 if error.code == "account_blocked" else 400
         return failed(error, open_request, browser, status=status)
-    answer = go_on(landing.step)
-    return set_session(answer, cookie) if landing.is_signed_in else answer
 
 
 def _receive_for_another(attempt: Attempt, handover_id: str) -> Response:

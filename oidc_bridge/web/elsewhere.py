@@ -36,11 +36,9 @@ from oidc_bridge.web.session import (
     current_session,
     form_token,
     get_browser,
-    set_session,
 )
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
-from oidc_bridge.web.sittings import Arrival, Landing, arrive, look_up_names
-from oidc_bridge.web.steps import go_on
+from oidc_bridge.web.sittings import Arrival, take_in
 
 views = Blueprint("elsewhere", __name__)
 
@@ -129,20 +127,16 @@ def take(request_id: str) -> Response:
     cookie = new_secret()
     open_request = _with_consent_asked(open_request)
     arrival = Arrival(open_request, session, handover.proved, browser, cookie, now)
+
+    def spend(connection: Connection) -> None:
+        if not take_proof(connection, handover.id, browser=browser, now=now):
+            raise ProofError("replay", f"handover={handover.id}")
+        ask_consent_anyway(connection, request_id, browser=browser)
+
     try:
-        reports = look_up_names(arrival)
-
-        def accept(connection: Connection) -> Landing:
-            if not take_proof(connection, handover.id, browser=browser, now=now):
-                raise ProofError("replay", f"handover={handover.id}")
-            ask_consent_anyway(connection, request_id, browser=browser)
-            return arrive(connection, arrival, reports)
-
-        landing = write(accept)
+        return take_in(arrival, spend)
     except ProofError as error:
         return failed(error, open_request, browser)
-    answer = go_on(landing.step)
-    return set_session(answer, cookie) if landing.is_signed_in else answer
 
 
 def _with_consent_asked(open_request: OpenRequest) -> OpenRequest:

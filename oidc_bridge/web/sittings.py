@@ -7,11 +7,11 @@ the request and the next question is put.
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flask import request, url_for
+from flask import Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError, ProofError
@@ -21,7 +21,7 @@ from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.proofs.addresses import parse_address
 from oidc_bridge.proofs.names import NameReport, names_of
 from oidc_bridge.sitting import Accept, Need, Proven, find_need
-from oidc_bridge.storage import new_id, read
+from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.accounts import Opened, find_known, open_account, stx_addresses_of
 from oidc_bridge.storage.challenges import close_challenges, keep_challenge
 from oidc_bridge.storage.ledger import record
@@ -29,7 +29,8 @@ from oidc_bridge.storage.names import find_names, keep_names
 from oidc_bridge.storage.requests import OpenRequest, Purpose, keep_proved
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
-from oidc_bridge.web.steps import advance
+from oidc_bridge.web.session import set_session
+from oidc_bridge.web.steps import advance, go_on
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,28 @@ def find_missing(
     return _need(connection, open_request, session, proofs, now) if proofs else None
 
 
-def look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
+def take_in(arrival: Arrival, spend: Callable[[Connection], None]) -> Response:
+    """Take an identity into the sitting, sign in if that is enough, and go on.
+
+    Args:
+        spend: Uses up what the identity came by, in the same transaction as all else: a lost race
+            leaves nothing behind.
+
+    Raises:
+        ProofError: what *spend* and `_arrive` raise.
+    """
+    reports = _look_up_names(arrival)
+
+    def accept(connection: Connection) -> Landing:
+        spend(connection)
+        return _arrive(connection, arrival, reports)
+
+    landing = write(accept)
+    answer = go_on(landing.step)
+    return set_session(answer, arrival.cookie) if landing.is_signed_in else answer
+
+
+def _look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
     """Return, by subject, what name services say of the sitting's identities.
 
     Asked outside any transaction, within one budget, and not at all while more must be proved or
@@ -153,7 +175,7 @@ def look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
     return reports
 
 
-def arrive(connection: Connection, arrival: Arrival, reports: Mapping[str, NameReport]) -> Landing:
+def _arrive(connection: Connection, arrival: Arrival, reports: Mapping[str, NameReport]) -> Landing:
     """Take an identity into the sitting; sign in if that is enough, else ask on.
 
     Raises:
