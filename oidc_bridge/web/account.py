@@ -23,6 +23,7 @@ from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.overview import apps_of, browsers_of
+from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -32,7 +33,6 @@ from oidc_bridge.web.session import (
     new_browser,
 )
 from oidc_bridge.web.sign_out import end, signed_out
-from oidc_bridge.web.sittings import make_challenge
 from oidc_bridge.web.wallets import WalletItem, wallet_items
 
 views = Blueprint("account", __name__, url_prefix="/account")

@@ -21,6 +21,7 @@ from oidc_bridge.web import bridge, json_answer, page, see_other
 from oidc_bridge.web.asking import answer_fields, ask
 from oidc_bridge.web.cards import app_card
 from oidc_bridge.web.handover import failed_elsewhere
+from oidc_bridge.web.questions import new_challenge
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -29,7 +30,7 @@ from oidc_bridge.web.session import (
     get_browser,
 )
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
-from oidc_bridge.web.sittings import Arrival, new_challenge, take_in
+from oidc_bridge.web.sittings import Arrival, take_in
 
 log = logging.getLogger(__name__)
 views = Blueprint("answers", __name__, url_prefix="/sign-in")

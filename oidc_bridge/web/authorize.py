@@ -22,8 +22,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import as_link, bridge, pairs
 from oidc_bridge.web.asked import check, unwrap
 from oidc_bridge.web.par import PREFIX
+from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import current_session, keep_browser, new_browser
-from oidc_bridge.web.sittings import make_challenge
 from oidc_bridge.web.steps import Standing, go_on, issue, send_error, stand
 
 log = logging.getLogger(__name__)

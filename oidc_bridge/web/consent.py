@@ -29,8 +29,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import AppCard, card_of, matrix_id, person_card
 from oidc_bridge.web.notes import note_on
+from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
-from oidc_bridge.web.sittings import ask_anew
 from oidc_bridge.web.steps import Standing, advance, go_on, issue, send_error, stand
 
 views = Blueprint("consent", __name__, url_prefix="/consent")

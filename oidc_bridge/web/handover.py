@@ -21,9 +21,9 @@ from oidc_bridge.storage.handovers import (
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.asking import ask, deep_links, question_context
 from oidc_bridge.web.cards import device_of, short_address
+from oidc_bridge.web.questions import new_challenge
 from oidc_bridge.web.session import check_form, form_token, get_browser, keep_browser, new_browser
 from oidc_bridge.web.signin import show_failure
-from oidc_bridge.web.sittings import new_challenge
 
 views = Blueprint("handover", __name__)
 

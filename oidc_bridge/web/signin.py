@@ -18,8 +18,9 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, new_reference, page, see_other
 from oidc_bridge.web.asking import ask, question_context
 from oidc_bridge.web.cards import AppCard, app_card, person_card
+from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
-from oidc_bridge.web.sittings import ask_anew, find_missing
+from oidc_bridge.web.sittings import find_missing
 from oidc_bridge.web.steps import go_on, send_error, stand
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,6 @@ the request and the next question is put.
 """
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,19 +15,19 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError, ProofError
 from oidc_bridge.fetch import Deadline
-from oidc_bridge.identity import Challenge, Identity
+from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.proofs.addresses import parse_address
 from oidc_bridge.proofs.names import NameReport, names_of
 from oidc_bridge.sitting import Accept, Need, Proven, find_need
-from oidc_bridge.storage import new_id, read, write
+from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import Opened, find_known, open_account, stx_addresses_of
-from oidc_bridge.storage.challenges import close_challenges, keep_challenge
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import find_names, keep_names
-from oidc_bridge.storage.requests import OpenRequest, Purpose, keep_proved
+from oidc_bridge.storage.requests import OpenRequest, keep_proved
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
+from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import set_session
 from oidc_bridge.web.steps import advance, go_on
 
@@ -36,12 +35,6 @@ log = logging.getLogger(__name__)
 
 # Who gives something (a wallet to an account) has proved that it is they within this time.
 FRESH = timedelta(minutes=5)
-
-_STATEMENTS: Mapping[Purpose, str] = {
-    "sign-in": "Sign in to {}.",
-    "confirm": "Confirm at {} that it is you.",
-    "add": "Add this wallet to your account at {}.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +55,6 @@ class Landing:
 
     step: str | Answer
     is_signed_in: bool
-
-
-def make_challenge(
-    connection: Connection,
-    request_id: str,
-    *,
-    browser: str,
-    now: datetime,
-    purpose: Purpose = "sign-in",
-    address: str | None = None,
-) -> Challenge:
-    """Make and keep a fresh question to a wallet, for a request of this browser."""
-    statement = _STATEMENTS[purpose].format(bridge().settings.name)
-    challenge = new_challenge(statement, address=address, now=now)
-    keep_challenge(connection, challenge, request_id, browser=browser, seal=bridge().seal)
-    return challenge
-
-
-def ask_anew(
-    connection: Connection,
-    open_request: OpenRequest,
-    *,
-    browser: str,
-    now: datetime,
-    address: str | None = None,
-) -> None:
-    """Put another question in the place of the one that this browser has open."""
-    close_challenges(connection, open_request.id, browser=browser, now=now)
-    make_challenge(
-        connection,
-        open_request.id,
-        browser=browser,
-        now=now,
-        purpose=open_request.purpose,
-        address=address,
-    )
-
-
-def new_challenge(statement: str, *, address: str | None, now: datetime) -> Challenge:
-    """Return a fresh question to a wallet, not kept yet."""
-    issued_at = now.replace(microsecond=0)
-    life = timedelta(seconds=bridge().settings.lifetimes.challenge)
-    return Challenge(
-        new_id(), secrets.token_bytes(32), statement, issued_at, issued_at + life, address
-    )
 
 
 def find_missing(

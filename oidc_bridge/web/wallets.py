@@ -23,9 +23,10 @@ from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import method_in_words, short_address
 from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.naming import choose_for
+from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import check_form, drop_session, form_token
 from oidc_bridge.web.sign_out import end
-from oidc_bridge.web.sittings import FRESH, make_challenge
+from oidc_bridge.web.sittings import FRESH
 
 views = Blueprint("wallets", __name__, url_prefix="/account/wallets")
 
