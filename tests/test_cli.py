@@ -1195,6 +1195,17 @@ def test_an_import_never_makes_a_homeserver_another_client(operator):
     assert operator.fails("client", "import", import_file(operator, SHOP)) == "client_exists"
 
 
+def test_no_two_clients_have_the_same_secret(operator):
+    twin = {**SHOP, "client_id": "twin"}
+    assert operator.fails("client", "import", import_file(operator, SHOP, twin)) == "secret_taken"
+    operator.does("client", "import", import_file(operator, SHOP))
+
+    assert operator.fails("client", "import", import_file(operator, twin)) == "secret_taken"
+
+    known = json.loads(operator.does("client", "list", "--json"))
+    assert [client["id"] for client in known] == ["shop"]
+
+
 def test_an_initial_token_is_shown_once_and_known_by_its_id(operator):
     made = operator.does("client", "token", "add", "--uses", "3").strip()
 

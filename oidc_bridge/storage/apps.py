@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, ForeignKey, Text, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    Connection,
+    ForeignKey,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
@@ -47,6 +57,7 @@ _CLIENTS = select(ClientRow.__table__).order_by(ClientRow.id)
 _SECRETS = select(ClientSecretRow.client_id, ClientSecretRow.digest).order_by(
     ClientSecretRow.created_at.desc()
 )
+_OWNER = select(ClientSecretRow.client_id).where(ClientSecretRow.digest == bindparam("digest"))
 _SECRETS_AT_ONCE = 2
 
 
@@ -127,13 +138,20 @@ def _to_row(client: Client) -> dict[str, Any]:
 
 
 def add_secret(connection: Connection, client_id: str, secret: str, *, now: datetime) -> None:
-    """Make *secret* valid; of the older ones only the latest stays, so that two are valid."""
+    """Make *secret* valid; of the older ones only the latest stays, so that two are valid.
+
+    Raises:
+        BridgeError: ``secret_taken`` if a client has it already; an operator may choose secrets.
+    """
     client = get_client(connection, client_id)
+    digest = digest_of(secret)
+    if connection.execute(_OWNER, {"digest": digest}).first():
+        raise BridgeError("secret_taken", f"{client_id}: a client has this secret already")
     for outdated in client.secret_digests[_SECRETS_AT_ONCE - 1 :]:
         connection.execute(delete(ClientSecretRow).where(ClientSecretRow.digest == outdated))
     connection.execute(
         insert(ClientSecretRow),
-        {"client_id": client_id, "digest": digest_of(secret), "created_at": now},
+        {"client_id": client_id, "digest": digest, "created_at": now},
     )
 
 
