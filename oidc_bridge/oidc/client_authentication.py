@@ -16,6 +16,7 @@ from oidc_bridge.errors import BridgeError, SentError
 from oidc_bridge.oidc.client import AuthMethod, Client
 from oidc_bridge.oidc.jose import (
     ALGORITHMS,
+    LEEWAY_SECONDS,
     Allowed,
     check_begun,
     read_jti,
@@ -26,8 +27,9 @@ from oidc_bridge.oidc.jose import (
 from oidc_bridge.seal import digest_of
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# Each is remembered until it expires, so that it cannot be used twice.
-_LONGEST_ASSERTION = timedelta(minutes=10)
+# Each is remembered until it expires, so that it cannot be used twice. An hour is what Authlib's
+# client gives it, and a caller cannot choose.
+_LONGEST_ASSERTION = timedelta(hours=1, seconds=LEEWAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def check_assertion(
     if expires is None or expires <= now.timestamp():
         raise BridgeError("jwt_refused", "exp is missing or over")
     if expires > (now + _LONGEST_ASSERTION).timestamp():
-        raise BridgeError("jwt_refused", "exp is more than ten minutes ahead")
+        raise BridgeError("jwt_refused", "exp is more than an hour ahead")
     return Assertion(read_jti(claims), datetime.fromtimestamp(expires, UTC))
 
 
