@@ -21,6 +21,7 @@ from tests.live.browser import (
     chromium,
     put_wallet_into,
 )
+from tests.live.certified import Provider, provider
 from tests.live.loopback import (
     CHAT_HOST,
     Certificates,
@@ -170,6 +171,14 @@ def world(
         synapse.serve(printed_yaml, client_origins=[chat], ca_file=certificates.ca_file),
     ):
         yield World(bridge, synapse, idp_id_in(printed_yaml), chat, printed_yaml)
+
+
+@pytest.fixture(scope="session")
+def a_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A bridge without a homeserver, for relying parties of every kind."""
+    need_wallets()
+    with provider(tmp_path_factory.mktemp("provider") / "bridge", "http://127.0.0.1:1") as known:
+        yield known
 
 
 @pytest.fixture(scope="session")

@@ -30,19 +30,21 @@ class Form:
 
 
 class Forms(HTMLParser):
-    """The forms of one page, by the order in which they stand there."""
+    """The forms of one page, by the order in which they stand there, and what wallets are asked."""
 
     def __init__(self, page: requests.Response) -> None:
         super().__init__()
         self._page_url = page.url
         self.all: list[Form] = []
         self.auth_request = ""
+        self.text = ""
         self._inside = False
         self.feed(page.text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         self.auth_request = found.get("data-auth-request", self.auth_request)
+        self.text = found.get("data-text", self.text)
         if tag == "form":
             self._inside = True
             self.all.append(Form(urljoin(self._page_url, found.get("action", ""))))
