@@ -117,6 +117,16 @@ def json_answer(
     return answer
 
 
+def empty_answer(*, status: int = 200) -> Response:
+    """Return a protocol endpoint's answer that says all by its status.
+
+    Without a type: Flask's own is a page's, and oidc-client-ts takes a page for a failure.
+    """
+    answer = Response(status=status)
+    del answer.headers["Content-Type"]
+    return answer
+
+
 def pairs(lists: Iterable[tuple[str, list[str]]]) -> list[tuple[str, str]]:
     """Return a query's or a form's parameters one by one, repeated ones too."""
     return [(name, value) for name, values in lists for value in values]

@@ -36,7 +36,7 @@ from oidc_bridge.storage.registrations import (
     is_initial_token_live,
     spend_initial_token,
 )
-from oidc_bridge.web import bridge, json_answer
+from oidc_bridge.web import bridge, empty_answer, json_answer
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ def remove(client_id: str) -> Response:
         record(connection, "client removed", now=now, client_id=client_id)
 
     _change(forget)
-    return Response(status=204)
+    return empty_answer(status=204)
 
 
 def _check_may_register(now: datetime) -> str | None:

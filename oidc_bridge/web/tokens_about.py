@@ -14,7 +14,7 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.resource_servers import may_introspect
 from oidc_bridge.storage.tokens import LiveToken, end_token, find_token
-from oidc_bridge.web import bridge, json_answer
+from oidc_bridge.web import bridge, empty_answer, json_answer
 from oidc_bridge.web.callers import get_caller, read_body
 
 log = logging.getLogger(__name__)
@@ -80,4 +80,4 @@ def revoke() -> Response:
         return kind
 
     log.info("token revoked client=%s kind=%s", caller.id, write(end) or "none")
-    return Response(status=200)
+    return empty_answer()

@@ -540,8 +540,9 @@ def test_a_client_that_goes_takes_all_with_it(open_app: Flask, clock: Clock) -> 
     code = query_of(ann.sign_in(client))["code"]
     tokens = redeem(open_app, code, client, secret=told["client_secret"]).get_json()
 
-    assert send(open_app, "DELETE", uri, token=token).status_code == 204
+    removed = send(open_app, "DELETE", uri, token=token)
 
+    assert (removed.status_code, removed.headers.get("Content-Type")) == (204, None)
     assert clients_in(open_app) == 0
     assert userinfo(open_app, tokens["access_token"]).status_code == 401
     with open_app.app_context(), storage.read() as connection:

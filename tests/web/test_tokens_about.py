@@ -240,6 +240,14 @@ def test_i1_a_resource_server_reads_and_does_not_revoke(app: Flask, ann: Person)
     assert introspect(app, token, API)["active"] is True
 
 
+def test_an_answer_without_a_body_says_no_type_of_it(app: Flask, ann: Person) -> None:
+    answer = ask(app, "/revoke", ann.tokens()["access_token"])
+
+    # oidc-client-ts refuses a revocation that is answered with a page's type.
+    assert "Content-Type" not in answer.headers
+    assert "Content-Security-Policy" not in answer.headers
+
+
 @pytest.mark.spec("RFC 7009", "2.2")
 def test_an_unknown_token_is_answered_like_one_that_was_ended(app: Flask) -> None:
     revoke(app, "unknown")
