@@ -38,13 +38,17 @@ log = logging.getLogger(__name__)
 
 _EXTENSION = "oidc_bridge"
 _MAX_QUERY = 7_000
-# Spoken to by programs: errors are JSON, and scripts of other origins may read the answers.
+# Spoken to by programs: errors are JSON, and scripts of other origins may read the answers, as
+# MAS lets them. No list of origins: what opens these is in the request's own text, no cookie is
+# looked at, and with ``*`` no browser shows what it asked for with cookies (Fetch, "CORS protocol
+# and credentials").
 _PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register", "/par"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, DPoP",
     "Access-Control-Expose-Headers": "WWW-Authenticate",
+    "Access-Control-Max-Age": "3600",
 }
 
 
