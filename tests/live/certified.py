@@ -145,7 +145,8 @@ def _clients(key: ECKey, page_origin: str) -> list[dict[str, Any]]:
         {"client_id": "native", "dpop_bound_access_tokens": True, **no_secret, **at_rp},
         {
             "client_id": "page",
-            "redirect_uris": [f"{page_origin}/"],
+            "client_name": "Page",
+            "redirect_uris": [f"{page_origin}/", f"{page_origin}/posted"],
             "post_logout_redirect_uris": [f"{page_origin}/goodbye"],
             **no_secret,
             **lasting,

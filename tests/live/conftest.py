@@ -34,6 +34,7 @@ from tests.live.loopback import (
     served,
     web_wallet,
 )
+from tests.live.page_app import PageApp, page_app
 from tests.live.person import Visitor
 from tests.live.postgres import PostgresMissingError, new_database, postgres
 from tests.live.synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
@@ -174,11 +175,26 @@ def world(
 
 
 @pytest.fixture(scope="session")
-def a_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+def a_page_app() -> Iterator[PageApp]:
+    with page_app() as app:
+        yield app
+
+
+@pytest.fixture(scope="session")
+def a_provider(tmp_path_factory: pytest.TempPathFactory, a_page_app: PageApp) -> Iterator[Provider]:
     """A bridge without a homeserver, for relying parties of every kind."""
     need_wallets()
-    with provider(tmp_path_factory.mktemp("provider") / "bridge", "http://127.0.0.1:1") as known:
+    with provider(tmp_path_factory.mktemp("provider") / "bridge", a_page_app.origin) as known:
         yield known
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures of pages go."""
+    named = os.environ.get("OIDC_BRIDGE_TEST_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")

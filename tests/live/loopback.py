@@ -25,13 +25,33 @@ Page = tuple[int, str, bytes]
 """Status, media type, body."""
 
 
+def _takes_nothing(path: str, form: bytes) -> Page:
+    return 405, "text/plain", b"nothing to post here"
+
+
 @contextlib.contextmanager
-def served(answer: Callable[[str], Page], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve what *answer* makes of each path (with query) and give the port."""
+def served(
+    answer: Callable[[str], Page],
+    tls: ssl.SSLContext | None = None,
+    *,
+    take: Callable[[str, bytes], Page] = _takes_nothing,
+) -> Iterator[int]:
+    """Serve what *answer* makes of each path (with query) and give the port.
+
+    Args:
+        take: The same for what is posted there, with its body.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, media_type, body = answer(self.path)
+            self._send(answer(self.path))
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._send(take(self.path, body))
+
+        def _send(self, page: Page) -> None:
+            status, media_type, body = page
             self.send_response(status)
             self.send_header("Content-Type", media_type)
             self.send_header("Content-Length", str(len(body)))

@@ -123,16 +123,17 @@ def test_a_pushed_request_of_a_public_client_binds_its_tokens(
         client.do("refresh")
 
 
-def test_a_client_with_keys_signs_its_request_and_gets_signed_claims(
-    client: NodeClient, a_provider: Provider, ann: Someone
+@pytest.mark.parametrize(("way", "sent"), [("signed", "request"), ("pushed", "request_uri")])
+def test_a_client_with_keys_proves_itself_and_gets_signed_claims(
+    way: str, sent: str, client: NodeClient, a_provider: Provider, ann: Someone
 ) -> None:
     start(client, a_provider, "signer")
 
-    url = authorize(client, "signed")
+    url = authorize(client, way)
     tokens = client.do("callback", url=ann.allow(url))
     told = client.do("userinfo")
 
-    assert set(parse_qs(urlsplit(url).query)) == {"client_id", "request"}
+    assert set(parse_qs(urlsplit(url).query)) == {"client_id", sent}
     assert told["iss"] == a_provider.issuer
     assert told["aud"] == "signer"
     assert told["sub"] == tokens["claims"]["sub"]

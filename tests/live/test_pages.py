@@ -4,7 +4,6 @@ The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratc
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,14 +212,6 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "account-confirm": at_confirm,
     "account-signed-out": at_signed_out,
 }
-
-
-@pytest.fixture(scope="session")
-def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    named = os.environ.get("OIDC_BRIDGE_TEST_SCREENSHOTS")
-    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def what_axe_objects_to(page: Page) -> list[str]:
