@@ -95,19 +95,22 @@ def _shown(origin: Origin) -> str:
 
 def _read(redirect_url: str) -> App:
     """Parse once, here; only scheme and host go any further (the rest is the app's own)."""
-    refusal = SentError("invalid_request", "The address of the app (redirectUrl) cannot be used.")
     printable = redirect_url.isascii() and redirect_url.isprintable()
     if not printable or len(redirect_url) > _MAX_URL or set(" \\") & set(redirect_url):
-        raise refusal
+        raise _refusal()
     scheme = redirect_url.partition(":")[0].lower()
     if scheme in ("http", "https"):
         try:
             origin = read_origin(redirect_url)
         except ValueError as error:
-            raise refusal from error
+            raise _refusal() from error
         shown = _shown(origin)
         key = shown if "://" in shown else f"https://{shown}"
         return App(key, shown, shown, "web")
     if ":" not in redirect_url or not _SCHEME.fullmatch(scheme) or scheme in _REFUSED_SCHEMES:
-        raise refusal
+        raise _refusal()
     return App(f"{scheme}:", f"{scheme} on this device", "", "native")
+
+
+def _refusal() -> SentError:
+    return SentError("invalid_request", "The address of the app (redirectUrl) cannot be used.")
