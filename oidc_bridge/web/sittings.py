@@ -93,6 +93,8 @@ def _look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
     if the services have answered for a key a short while ago.
     """
     parts, now = bridge(), arrival.now
+    if not parts.name_services:
+        return {}
     known = {}
     with read() as connection:
         proofs = _with_arrival(connection, arrival)
@@ -142,7 +144,7 @@ def _arrive(connection: Connection, arrival: Arrival, reports: Mapping[str, Name
         opened = open_account(
             connection,
             proofs,
-            doubts=sorted({code for report in reports.values() for code in report.unconfirmed}),
+            doubts=_doubts(proofs, reports),
             account_id=receiver_of(open_request, arrival.session, now),
         )
     except ProofError as error:
@@ -151,6 +153,14 @@ def _arrive(connection: Connection, arrival: Arrival, reports: Mapping[str, Name
         keep_proved(connection, open_request.id, identities, browser=browser)
         return Landing(url_for("joining.review", request_id=open_request.id), False)
     return Landing(land(connection, arrival, opened, proofs, reports), True)
+
+
+def _doubts(proofs: Sequence[Proven], reports: Mapping[str, NameReport]) -> list[str]:
+    """Return codes of names that could not be confirmed; with no service, no claimed one can be."""
+    codes = {code for report in reports.values() for code in report.unconfirmed}
+    if not bridge().name_services and any(proof.identity.claimed_name for proof in proofs):
+        codes.add("username_lookup")
+    return sorted(codes)
 
 
 def land(

@@ -1,5 +1,7 @@
 """Names at sign-in: found by address, chosen once, lost when sold, kept while nobody answers."""
 
+from dataclasses import replace
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -322,6 +324,53 @@ def test_the_next_sign_in_asks_again(app: Flask, dora: Person, fetch: FakeNames)
     sign_in(dora, prompt="login")
 
     assert goes_by(app) == ["dora.btc"]
+
+
+# ---- no service
+
+
+def trust_nobody(app: Flask) -> None:
+    """As after a restart without name services."""
+    parts = app.extensions["oidc_bridge"]
+    app.extensions["oidc_bridge"] = replace(parts, name_services=())
+
+
+def test_without_a_service_a_claimed_name_is_a_doubt(
+    app: Flask, clock: Clock, fetch: FakeNames
+) -> None:
+    trust_nobody(app)
+    cleo = Person(app, clock, FakeWallet.named("cleo", username="cleo.id.blockstack"))
+
+    page = cleo.get(cleo.prove(cleo.authorize().location).location).text
+
+    assert "We could not confirm that it is yours" in page
+    assert fetch.asked == []
+    assert goes_by(app) == [None]
+    assert owned(app) == set()
+
+
+def test_without_a_service_nothing_is_said_of_names_that_nobody_claimed(
+    app: Flask, dora: Person
+) -> None:
+    trust_nobody(app)
+
+    page = dora.get(sign_in(dora)).text
+
+    assert "We could not" not in page
+
+
+def test_without_a_service_a_name_confirmed_before_stays(
+    app: Flask, dora: Person, fetch: FakeNames, clock: Clock
+) -> None:
+    fetch.give("dora.btc", address_of(dora))
+    sign_in(dora)
+    trust_nobody(app)
+    clock.advance(days=3)
+
+    sign_in(dora, prompt="login")
+
+    assert goes_by(app) == ["dora.btc"]
+    assert owned(app) == {"dora.btc"}
 
 
 # ---- two keys
