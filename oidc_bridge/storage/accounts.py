@@ -170,8 +170,14 @@ def open_account(
     if len(owners) > 1:
         raise ProofError("accounts_differ", " ".join(sorted(owners)))
     now = proofs[-1].identity.proved_at
-    owner = owners.pop() if owners else _add_account(connection, now)
-    hold_account(connection, owner)
+    said = _last_said(proofs)
+    if owners:
+        owner = owners.pop()
+        hold_account(connection, owner)
+        if said is not None:
+            _describe(connection, owner, said)
+    else:
+        owner = _add_account(connection, said or Profile(), now=now)
     kept = [_keep(connection, proof, owner, doubts, now=now) for proof in proofs]
     return Opened(owner, kept)
 
@@ -189,9 +195,36 @@ def _key_of(row: Row[*tuple[Any, ...]]) -> tuple[str, str]:
     return row.method, row.subject
 
 
-def _add_account(connection: Connection, now: datetime) -> str:
+def _last_said(proofs: Sequence[Proven]) -> Profile | None:
+    """A wallet that says nothing of its person takes nothing away."""
+    said = [proof.identity.profile for proof in proofs if proof.identity.profile != Profile()]
+    return said[-1] if said else None
+
+
+def _describe(connection: Connection, account_id: str, said: Profile) -> None:
+    connection.execute(
+        _DESCRIBE,
+        {
+            "account_id": account_id,
+            "said_name": said.display_name,
+            "said_picture": said.picture,
+            "said_email": said.email,
+        },
+    )
+
+
+def _add_account(connection: Connection, said: Profile, *, now: datetime) -> str:
     account_id = new_id()
-    connection.execute(_ADD_ACCOUNT, {"id": account_id, "created_at": now})
+    connection.execute(
+        _ADD_ACCOUNT,
+        {
+            "id": account_id,
+            "created_at": now,
+            "display_name": said.display_name,
+            "picture": said.picture,
+            "email": said.email,
+        },
+    )
     return account_id
 
 
@@ -203,7 +236,7 @@ def _keep(
     *,
     now: datetime,
 ) -> str:
-    """Add or refresh one identity of *account_id*, and what it says; return its row's id."""
+    """Add or refresh one identity of *account_id*; return its row's id."""
     identity = proof.identity
     facts = {"app_key": identity.app_key, "unconfirmed": [*identity.unconfirmed, *doubts]}
     identity_id = proof.known.identity_id
@@ -220,18 +253,6 @@ def _keep(
                 "now": now,
                 "pinned": facts["app_key"],
                 "doubts": facts["unconfirmed"],
-            },
-        )
-    # A wallet that says nothing of its person takes nothing away.
-    if identity.profile != Profile():
-        said = identity.profile
-        connection.execute(
-            _DESCRIBE,
-            {
-                "account_id": account_id,
-                "said_name": said.display_name,
-                "said_picture": said.picture,
-                "said_email": said.email,
             },
         )
     return identity_id
