@@ -1,6 +1,6 @@
 """Names that people's keys own, each as a service last confirmed it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,8 +54,15 @@ _OF_ACCOUNT = (
     .where(IdentityRow.account_id == bindparam("account_id"))
     .order_by(NameRow.text)
 )
-_NAMING = select(AccountRow.name, AccountRow.has_chosen_name, AccountRow.must_choose_name).where(
-    AccountRow.id == bindparam("account_id")
+# One row for each name, and one without if there is none.
+_NAMING = (
+    select(
+        *(AccountRow.name, AccountRow.has_chosen_name, AccountRow.must_choose_name),
+        NameRow.text,
+    )
+    .outerjoin(IdentityRow, IdentityRow.account_id == AccountRow.id)
+    .outerjoin(NameRow, NameRow.identity_id == IdentityRow.id)
+    .where(AccountRow.id == bindparam("account_id"))
 )
 _TAKE = delete(NameRow).where(NameRow.text.in_(bindparam("texts", expanding=True)))
 _LOSE = _TAKE.where(NameRow.identity_id == bindparam("identity_id"))
@@ -135,19 +142,23 @@ def keep_names(
 
 def settle_name(connection: Connection, account_id: str) -> None:
     """Let what an account goes by follow from the names that it owns now."""
-    before = Naming(*connection.execute(_NAMING, {"account_id": account_id}).one())
-    owned = {name.text for name in names_of(connection, account_id)}
+    before, owned = _look(connection, account_id)
     _write(connection, account_id, before, settle(before, owned))
 
 
 def choose_name(connection: Connection, account_id: str, name: str | None) -> bool:
     """Let an account go by *name*, or by its address alone; False if it does not own the name."""
-    owned: Iterable[str] = (known.text for known in names_of(connection, account_id))
+    before, owned = _look(connection, account_id)
     if name is not None and name not in owned:
         return False
-    before = Naming(*connection.execute(_NAMING, {"account_id": account_id}).one())
     _write(connection, account_id, before, Naming(name, has_chosen=True))
     return True
+
+
+def _look(connection: Connection, account_id: str) -> tuple[Naming, Collection[str]]:
+    rows = connection.execute(_NAMING, {"account_id": account_id}).all()
+    owned = {row.text for row in rows if row.text is not None}
+    return Naming(*rows[0][:3]), owned
 
 
 def _write(connection: Connection, account_id: str, before: Naming, after: Naming) -> None:

@@ -23,7 +23,7 @@ from oidc_bridge.sitting import Accept, Need, Proven, find_need
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import Opened, find_known, open_account, stx_addresses_of
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.names import find_names, keep_names
+from oidc_bridge.storage.names import KnownNames, find_names, keep_names
 from oidc_bridge.storage.requests import OpenRequest, keep_proved
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
@@ -102,7 +102,11 @@ def _look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
             return {}
         for proof in proofs:
             identity = proof.identity
-            known[identity.subject] = find_names(connection, identity.method, identity.subject)
+            known[identity.subject] = (
+                find_names(connection, identity.method, identity.subject)
+                if proof.known.identity_id
+                else KnownNames()
+            )
     names = parts.settings.names
     fetch = Deadline(parts.fetch, names.budget)
     reports = {}
