@@ -16,6 +16,7 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.challenges import AskedChallenge, get_challenge, keep_challenge, spend
 from oidc_bridge.storage.handovers import get_opened, prove_handover
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.requests import OpenRequest
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, json_answer, page, see_other
 from oidc_bridge.web.asking import answer_fields, ask
@@ -97,10 +98,15 @@ def receive() -> Response:
     answer = _read_answer(method)
     with read() as connection:
         asked = get_challenge(connection, field("challenge"), browser=browser, seal=bridge().seal)
-    attempt = Attempt(asked, method, answer, browser, now)
-    if asked.handover_id is not None:
-        return _receive_for_another(attempt, asked.handover_id)
-    return _receive(attempt)
+        attempt = Attempt(asked, method, answer, browser, now)
+        if asked.handover_id is None:
+            open_request = open_request_of(connection, asked.request_id, browser, now)
+            session = current_session(connection, now=now)
+        else:
+            get_opened(connection, asked.handover_id, browser=browser, now=now)
+    if asked.handover_id is None:
+        return _receive(attempt, open_request, session)
+    return _receive_for_another(attempt, asked.handover_id)
 
 
 @views.post("/message")
@@ -167,11 +173,8 @@ def _read_answer(method: str) -> dict[str, str]:
     return {name: field(name, limit=_MAX_ANSWER).strip() for name in answer_fields(method)}
 
 
-def _receive(attempt: Attempt) -> Response:
+def _receive(attempt: Attempt, open_request: OpenRequest, session: Session | None) -> Response:
     parts, browser, now = bridge(), attempt.browser, attempt.now
-    with read() as connection:
-        open_request = open_request_of(connection, attempt.asked.request_id, browser, now)
-        session = current_session(connection, now=now)
     allow_way_back(open_request)
     cookie = new_secret()
     try:
@@ -190,8 +193,6 @@ def _receive(attempt: Attempt) -> Response:
 def _receive_for_another(attempt: Attempt, handover_id: str) -> Response:
     """Verify an answer for the browser that began, which alone can take it."""
     browser, now = attempt.browser, attempt.now
-    with read() as connection:
-        get_opened(connection, handover_id, browser=browser, now=now)
     try:
         identity = (
             bridge().proofs[attempt.method].verify(attempt.challenge, attempt.answer, now=now)
