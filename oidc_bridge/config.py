@@ -196,6 +196,8 @@ class Settings(BaseSettings):
     rsa_bits: Annotated[Literal[2048, 3072], BeforeValidator(int)] = 2048
     # Every client announces its requests at /par before it sends the browser (RFC 9126).
     require_pushed_authorization_requests: bool = False
+    # Every client sends a code_challenge (RFC 7636). Without it, those that authenticate need not.
+    require_pkce: bool = True
     # Origins that outgoing requests may reach although they are internal or plain http.
     allow_private: frozenset[Origin] = frozenset()
     wallets: tuple[WebWallet, ...] = ()

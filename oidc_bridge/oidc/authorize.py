@@ -43,6 +43,8 @@ class AuthorizationRequest:
     Attributes:
         scopes: what is asked for and allowed, in the client's order, without repeats; also single
             claims, by their names in `scopes.GRANTS`.
+        code_challenge: ``""`` if the client sent none, which `check_request` must have been told to
+            allow.
         proof_after: the person must have proved themselves after this moment; None if any live
             session will do. It is what ``prompt=login``, ``max_age``, a re-authentication and
             "use another account" all come down to.
@@ -110,12 +112,18 @@ def find_target(parameters: Mapping[str, str], client: Client | None) -> Target:
 
 
 def check_request(
-    parameters: Mapping[str, str], target: Target, *, now: datetime, hinted: str | None = None
+    parameters: Mapping[str, str],
+    target: Target,
+    *,
+    now: datetime,
+    hinted: str | None = None,
+    require_pkce: bool = True,
 ) -> AuthorizationRequest:
     """Return the request if we can carry it out.
 
     Args:
         hinted: whom ``id_token_hint`` names; ``""`` if it is no ID token that we gave the client.
+        require_pkce: of every client; without it, of public clients alone.
 
     Raises:
         SentError: ``invalid_request``, ``unsupported_response_type``, ``invalid_scope``,
@@ -147,7 +155,9 @@ def check_request(
             *scopes,
             *single_claims(asked.names, scopes=scopes, allowed=target.client.scopes),
         ),
-        code_challenge=_code_challenge(parameters),
+        code_challenge=_code_challenge(
+            parameters, is_required=require_pkce or target.client.is_public
+        ),
         nonce=_nonce(parameters.get("nonce")),
         redirect_url=redirect_url,
         proof_after=_proof_after(
@@ -163,9 +173,14 @@ def check_request(
     )
 
 
-def _code_challenge(parameters: Mapping[str, str]) -> str:
-    """RFC 7636 section 4.4.1; ``plain``, and no challenge at all, are refused for everybody."""
+def _code_challenge(parameters: Mapping[str, str], *, is_required: bool) -> str:
+    """RFC 7636 section 4.4.1. ``plain`` is refused for everybody.
+
+    Who sends a method has begun PKCE: somebody on the way may have taken the challenge out.
+    """
     challenge = parameters.get("code_challenge")
+    if challenge is None and not is_required and "code_challenge_method" not in parameters:
+        return ""
     if challenge is None:
         raise SentError("invalid_request", "code_challenge is missing: PKCE is required.")
     if parameters.get("code_challenge_method") != "S256":

@@ -21,7 +21,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 @dataclass(frozen=True, slots=True)
 class CodeRequest:
-    """``grant_type=authorization_code``."""
+    """``grant_type=authorization_code``; ``code_verifier`` is ``""`` if none was sent."""
 
     code: str
     redirect_uri: str
@@ -63,7 +63,7 @@ def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
             return CodeRequest(
                 code=need(form, "code"),
                 redirect_uri=need(form, "redirect_uri"),
-                code_verifier=need(form, "code_verifier"),
+                code_verifier=form.get("code_verifier", ""),
             )
         case "refresh_token":
             scope = form.get("scope")
@@ -110,17 +110,31 @@ def check_code(
 ) -> None:
     """Return if the request fits what the code was bound to.
 
+    Args:
+        code_challenge: ``""`` if there was none (`authorize.check_request`).
+
     Raises:
-        SentError: ``invalid_grant``.
+        SentError: ``invalid_grant``; ``invalid_request`` if there is no ``code_verifier``.
     """
     if now >= expires_at:
         raise SentError("invalid_grant", "The code has expired.")
     if not compare_digest(request.redirect_uri.encode(), redirect_uri.encode()):
         raise SentError("invalid_grant", "redirect_uri is not the one the code was made for.")
-    if not _VERIFIER.fullmatch(request.code_verifier):
+    _check_verifier(request.code_verifier, code_challenge)
+
+
+def _check_verifier(code_verifier: str, code_challenge: str) -> None:
+    if not code_challenge:
+        # RFC 9700 section 2.1.1: the client sent a challenge, and somebody took it out.
+        if code_verifier:
+            raise SentError("invalid_grant", "The code was made without a code_challenge.")
+        return
+    if not code_verifier:
+        raise SentError("invalid_request", "code_verifier is missing.")
+    if not _VERIFIER.fullmatch(code_verifier):
         raise SentError("invalid_grant", "code_verifier is not 43 to 128 unreserved characters.")
     # RFC 7636 4.6: compare in constant time; the challenge is public, the habit is not.
-    fitting: str = create_s256_code_challenge(request.code_verifier)  # type: ignore[no-untyped-call]
+    fitting: str = create_s256_code_challenge(code_verifier)  # type: ignore[no-untyped-call]
     if not compare_digest(fitting, code_challenge):
         raise SentError("invalid_grant", "code_verifier does not fit the code_challenge.")
 

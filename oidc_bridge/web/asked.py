@@ -32,13 +32,14 @@ def check(parameters: Mapping[str, str], target: Target, now: datetime) -> Autho
     Raises:
         SentError: see `check_request`.
     """
+    parts = bridge()
     hint, hinted = parameters.get("id_token_hint"), None
     if hint is not None:
-        parts = bridge()
         hinted = subject_of(
             hint,
             parts.snapshots.current().keys,
             issuer=parts.settings.issuer,
             audience=target.client.id,
         )
-    return check_request(parameters, target, now=now, hinted=hinted)
+    require_pkce = parts.settings.require_pkce
+    return check_request(parameters, target, now=now, hinted=hinted, require_pkce=require_pkce)

@@ -345,6 +345,43 @@ def test_what_is_sent_is_a_description_that_rfc_6749_allows(case):
     assert not {'"', "\\"} & set(caught.value.detail)
 
 
+# --- PKCE where it is not required ---
+
+
+def without_pkce(client: Client = WIKI, **changes: str | None) -> AuthorizationRequest:
+    changes = {"code_challenge": None, "code_challenge_method": None, **changes}
+    parameters = authorize_query(client, **changes)
+    target = find_target(parameters, client)
+    return check_request(parameters, target, now=NOW, require_pkce=False)
+
+
+def test_a_client_that_authenticates_may_be_let_off_pkce():
+    assert without_pkce().code_challenge == ""
+
+
+def test_who_may_leave_it_out_may_use_it():
+    request = without_pkce(code_challenge=CHALLENGE, code_challenge_method="S256")
+
+    assert request.code_challenge == CHALLENGE
+
+
+@pytest.mark.parametrize(
+    ("client", "changes"),
+    [
+        pytest.param(replace(WIKI, auth_methods=("none",)), {}, id="a public client"),
+        pytest.param(WIKI, {"code_challenge_method": "S256"}, id="a method without a challenge"),
+        pytest.param(WIKI, {"code_challenge": CHALLENGE}, id="plain, by saying nothing"),
+        pytest.param(WIKI, {"code_challenge": "c" * 42, "code_challenge_method": "S256"}, id="42"),
+    ],
+)
+def test_nobody_is_let_off_a_half(client, changes):
+    with pytest.raises(SentError) as caught:
+        without_pkce(client, **changes)
+
+    assert caught.value.code == "invalid_request"
+    assert "code_challenge" in caught.value.detail
+
+
 # --- reading parameters ---
 
 

@@ -66,7 +66,7 @@ def test_a_code_request_is_read():
     assert read_request(FORM) == CodeRequest("the-code", URI, VERIFIER)
 
 
-@pytest.mark.parametrize("name", ["code", "redirect_uri", "code_verifier"])
+@pytest.mark.parametrize("name", ["code", "redirect_uri"])
 def test_a_code_request_needs(name):
     form = {key: value for key, value in FORM.items() if key != name}
 
@@ -164,7 +164,6 @@ def test_a_verifier_may_have_43_to_128_characters(length):
 @pytest.mark.parametrize(
     "verifier",
     [
-        "",
         "v",
         "v" * 42,
         "v" * 129,
@@ -183,6 +182,31 @@ def test_a_verifier_of_another_form_is_refused_even_if_its_hash_fits(verifier):
 
     assert caught.value.code == "invalid_grant"
     assert "43 to 128" in caught.value.detail
+
+
+def test_a_challenge_needs_its_verifier():
+    form = {name: value for name, value in FORM.items() if name != "code_verifier"}
+    asked = read_request(form)
+    assert isinstance(asked, CodeRequest)
+
+    with pytest.raises(SentError) as caught:
+        check(asked)
+
+    assert caught.value.code == "invalid_request"
+    assert caught.value.detail == "code_verifier is missing."
+
+
+def test_a_code_that_was_made_without_a_challenge_needs_no_verifier():
+    check(replace(ASKED, code_verifier=""), challenge="")
+
+
+@pytest.mark.spec("RFC 9700", "2.1.1")
+def test_a_verifier_without_a_challenge_is_refused():
+    with pytest.raises(SentError) as caught:
+        check(ASKED, challenge="")
+
+    assert caught.value.code == "invalid_grant"
+    assert "without a code_challenge" in caught.value.detail
 
 
 @pytest.mark.parametrize("verifier", ["w" * 43, VERIFIER + "v", VERIFIER.upper(), CHALLENGE])
