@@ -200,6 +200,8 @@ class Settings(BaseSettings):
     require_pkce: bool = True
     # Origins that outgoing requests may reach although they are internal or plain http.
     allow_private: frozenset[Origin] = frozenset()
+    # Who vouches for these, besides those that everybody trusts: a file of certificates.
+    private_ca: Path | None = None
     wallets: tuple[WebWallet, ...] = ()
     names: Names = Names()
     sign_in: SignInPolicy = SignInPolicy()
@@ -298,6 +300,11 @@ def _anchor(settings: Settings, folder: Path) -> Settings:
     prefix = "sqlite:///"
     if database.startswith(prefix) and not Path(database[len(prefix) :]).is_absolute():
         database = prefix + str(folder / database[len(prefix) :])
+    private_ca = settings.private_ca and folder / settings.private_ca
     return settings.model_copy(
-        update={"database": database, "key_file": folder / settings.key_file}
+        update={
+            "database": database,
+            "key_file": folder / settings.key_file,
+            "private_ca": private_ca,
+        }
     )

@@ -115,7 +115,8 @@ def _deliver(app: Flask, settings: Settings) -> None:
 def make_courier(settings: Settings) -> Courier:
     """Return the outbox's worker; it needs an application context to work in."""
     # What an operator typed is exempt by itself; this is for clients that registered themselves.
-    post = GuardedFetch(exempt=settings.registration.allow_private).post_form
+    exempt, private_ca = settings.registration.allow_private, settings.private_ca
+    post = GuardedFetch(exempt=exempt, private_ca=private_ca).post_form
     return Courier(settings.issuer, settings.seal(), post, system_clock)
 
 
@@ -163,12 +164,17 @@ def open_database(settings: Settings, *, check: bool = True) -> Iterator[None]:
 
 def make_fetch(settings: Settings) -> GuardedFetch:
     """Return the only way out."""
-    return GuardedFetch(exempt=settings.allow_private)
+    return GuardedFetch(exempt=settings.allow_private, private_ca=settings.private_ca)
 
 
 def make_strangers_fetch(settings: Settings, *, exempt: frozenset[str]) -> GuardedFetch:
     """Return the way out to addresses that strangers named: half of our threads stay free of it."""
-    return GuardedFetch(exempt=exempt, budget=2.0, at_once=max(1, settings.server.threads // 2))
+    return GuardedFetch(
+        exempt=exempt,
+        budget=2.0,
+        at_once=max(1, settings.server.threads // 2),
+        private_ca=settings.private_ca,
+    )
 
 
 def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:

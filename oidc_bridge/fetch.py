@@ -12,12 +12,14 @@ are spared the check of scheme and address; every other limit holds for them too
 import ipaddress
 import re
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from threading import Lock, Semaphore
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +34,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from oidc_bridge import __version__
-from oidc_bridge.errors import FetchError
+from oidc_bridge.errors import ConfigError, FetchError
 from oidc_bridge.ports import Fetch, Fetched
 
 _URL = re.compile(r"https?://[!-~]+")
@@ -50,15 +52,23 @@ class GuardedFetch:
         budget: Seconds for all of one exchange: name resolution, connection and the last byte.
         at_once: How many exchanges may be under way; one more fails at once, so that slow hosts
             cannot make everybody wait.
+        private_ca: File of certificates (PEM) that exempt origins may show besides those that
+            everybody trusts.
+
+    Raises:
+        ConfigError: ``private_ca_unusable``.
     """
 
     exempt: frozenset[str] = frozenset()
     budget: float = 4.0
     at_once: int = 32
+    private_ca: Path | None = None
+    _tls: ssl.SSLContext | None = field(init=False, repr=False, compare=False)
     _workers: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
     _free: Semaphore = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_tls", _read_private_ca(self.private_ca))
         workers = ThreadPoolExecutor(self.at_once, thread_name_prefix="fetch")
         object.__setattr__(self, "_workers", workers)
         object.__setattr__(self, "_free", Semaphore(self.at_once))
@@ -102,7 +112,7 @@ class GuardedFetch:
         if not is_exempt and not url.startswith("https://"):
             raise FetchError("fetch_blocked", "scheme is not https")
         leash = _Leash()
-        adapter = _LeashedAdapter(leash) if is_exempt else _GuardedAdapter(leash)
+        adapter = _LeashedAdapter(leash, self._tls) if is_exempt else _GuardedAdapter(leash)
         # A socket's own timeout starts anew with every byte, and resolving a name has none. So
         # the exchange runs beside us, and is cut from here when its time is over.
         exchange = partial(_exchange, adapter, method, url, fields, max_bytes, budget)
@@ -188,9 +198,16 @@ class _HeldHTTPSConnection(HTTPSConnection):
 class _LeashedAdapter(HTTPAdapter):
     """Connects anywhere, on a leash. On its own it serves exempt origins."""
 
-    def __init__(self, leash: _Leash) -> None:
+    def __init__(self, leash: _Leash, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         super().__init__()
         self._leash = leash
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        # What everybody trusts is added by urllib3.
+        if self._tls is not None:
+            kwargs["ssl_context"] = self._tls
+        super().init_poolmanager(*args, **kwargs)
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
@@ -209,6 +226,7 @@ class _GuardedAdapter(_LeashedAdapter, IPFilterAdapter):  # type: ignore[misc]
     """
 
     def __init__(self, leash: _Leash) -> None:
+        self._tls = None  # no private authority vouches for strangers
         IPFilterAdapter.__init__(self, is_https_proto=True)
         self._leash = leash
 
@@ -222,6 +240,15 @@ class _GuardedAdapter(_LeashedAdapter, IPFilterAdapter):  # type: ignore[misc]
 class _Session(HTTPSession):  # type: ignore[misc]
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return None: told not to follow, requests would still read the whole body."""
+
+
+def _read_private_ca(file: Path | None) -> ssl.SSLContext | None:
+    if file is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError("private_ca_unusable", f"{file}: {error}") from error
 
 
 def _parse_origin(url: str) -> str:

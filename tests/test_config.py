@@ -410,10 +410,14 @@ def test_the_variable_that_names_the_file_is_no_setting(read, monkeypatch):
 def test_relative_paths_are_seen_from_the_file(read, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
 
-    settings = read('database = "sqlite:///data/bridge.db"\nkey_file = "keys/bridge.key"\n')
+    settings = read(
+        'database = "sqlite:///data/bridge.db"\nkey_file = "keys/bridge.key"\n'
+        'private_ca = "ca.pem"\n'
+    )
 
     assert settings.database == f"sqlite:///{tmp_path}/data/bridge.db"
     assert settings.key_file == tmp_path / "keys" / "bridge.key"
+    assert settings.private_ca == tmp_path / "ca.pem"
 
 
 def test_defaults_are_seen_from_the_file_too(read, tmp_path):
@@ -540,7 +544,7 @@ def test_a_data_folder_that_was_not_installed_is_told_by_name():
 # The example: a setting that is commented out has no space behind the "#", a sentence has one.
 _COMMENTED = re.compile(r"^#(?=[a-z_]+ = |\[)", re.M)
 # Settings that have no value by default, so the example shows one.
-_EXAMPLES = {"issuer", "help_url", "allow_private", "wallets", "names"}
+_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names"}
 
 
 def names_of(part: type[BaseModel]) -> set[str]:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from oidc_bridge.errors import FetchError
+from oidc_bridge.errors import ConfigError, FetchError
 from oidc_bridge.fetch import Deadline, GuardedFetch
 from oidc_bridge.ports import Fetch, Fetched
 
@@ -530,6 +530,37 @@ def test_a_certificate_that_nobody_vouches_for_is_no_answer(server, tmp_path):
     assert refusal.code == "fetch_failed"
     assert "CERTIFICATE_VERIFY_FAILED" in str(refusal.__cause__)
     assert server.requests == []
+
+
+def test_an_operators_own_authority_vouches_for_exempt_origins(server, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority := self_signed(tmp_path))
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    origin = server.origin.replace("http:", "https:")
+
+    fetch = GuardedFetch(exempt=frozenset({origin}), budget=2.0, private_ca=authority)
+
+    assert fetch(origin, max_bytes=10).status == 200
+    assert fetch.post_form(origin, {"a": "b"}).status == 200
+    assert GuardedFetch(private_ca=authority).post_form(origin, {}, is_operators=True).status == 200
+    # The name still has to fit, and nobody else is let in for it.
+    elsewhere = origin.replace("127.0.0.1", "localhost")
+    by_name = GuardedFetch(exempt=frozenset({elsewhere}), budget=2.0, private_ca=authority)
+    assert "CERTIFICATE_VERIFY_FAILED" in str(refusal_of(by_name, elsewhere).__cause__)
+    assert refusal_of(GuardedFetch(private_ca=authority), origin).code == "fetch_blocked"
+
+
+@pytest.mark.parametrize("text", [None, "", "-----BEGIN CERTIFICATE-----\nAA==\n"])
+def test_an_authority_that_cannot_be_read_is_told_at_once(tmp_path, text):
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+
+    with pytest.raises(ConfigError) as refused:
+        GuardedFetch(private_ca=file)
+
+    assert refused.value.code == "private_ca_unusable"
+    assert str(file) in refused.value.detail
 
 
 def self_signed(folder: Path) -> Path:
