@@ -48,17 +48,37 @@ def import_(context: click.Context, file: BinaryIO) -> None:
     Example:
       oidc-bridge client import clients.json
     """
-    now = datetime.now(UTC)
-
     with open_database(settings_of(context)):
-        wanted = _read_file(file.read())
+        wanted, changed = import_clients(file.read(), now=datetime.now(UTC))
+    click.echo(f"{wanted} clients, {changed} new or changed")
 
-        def keep(connection: Connection) -> int:
-            known = {client.id: client for client in all_clients(connection)}
-            return sum(_put(connection, known, client, secret, now) for client, secret in wanted)
 
-        changed = write(keep)
-    click.echo(f"{len(wanted)} clients, {changed} new or changed")
+def import_clients(text: bytes, *, now: datetime) -> tuple[int, int]:
+    """Keep the clients of a file; return how many there are, and how many are new or changed.
+
+    Raises:
+        BridgeError: ``import_invalid``, with each entry's fault; ``client_exists``.
+    """
+    wanted = _read_file(text)
+
+    def keep(connection: Connection) -> int:
+        known = {client.id: client for client in all_clients(connection)}
+        return sum(_put(connection, known, client, secret, now) for client, secret in wanted)
+
+    return len(wanted), write(keep)
+
+
+def make_initial_token(*, uses: int, days: int, now: datetime) -> str:
+    """Make an initial access token and return it; nobody can read it again."""
+    made = new_secret()
+
+    def keep(connection: Connection) -> None:
+        expires_at = now + timedelta(days=days)
+        known_as = add_initial_token(connection, made, uses=uses, now=now, expires_at=expires_at)
+        record(connection, "initial token made", now=now, token=known_as)
+
+    write(keep)
+    return made
 
 
 def _read_file(text: bytes) -> Sequence[tuple[Client, str | None]]:
@@ -143,16 +163,8 @@ def add(context: click.Context, uses: int, days: int) -> None:
     Example:
       oidc-bridge client token add --uses 1 --days 7
     """
-    now, made = datetime.now(UTC), new_secret()
-
-    def keep(connection: Connection) -> None:
-        expires_at = now + timedelta(days=days)
-        known_as = add_initial_token(connection, made, uses=uses, now=now, expires_at=expires_at)
-        record(connection, "initial token made", now=now, token=known_as)
-
     with open_database(settings_of(context)):
-        write(keep)
-    click.echo(made)
+        click.echo(make_initial_token(uses=uses, days=days, now=datetime.now(UTC)))
 
 
 @token.command("list")

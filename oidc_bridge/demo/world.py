@@ -153,7 +153,7 @@ def run(
     courier = Courier(settings.issuer, settings.seal(), post, system_clock)
     with ExitStack() as stack:
         for user_of_database in (plain, bridge):
-            stack.callback(_close, user_of_database)
+            stack.callback(dispose, user_of_database)
         for (site, its_certificate), socket_ in zip(sites, taken, strict=True):
             stack.enter_context(servers.serve(site, socket_, certificate=its_certificate))
         stack.enter_context(servers.deliver(plain, courier))
@@ -185,6 +185,7 @@ def _write_provider(home: Path, settings: Settings, places: Places, secret: str)
     return path
 
 
-def _close(app: Flask) -> None:
+def dispose(app: Flask) -> None:
+    """Close an app's connections to the database."""
     with app.app_context():
         db.engine.dispose()
