@@ -30,11 +30,17 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class LogoutRequest:
-    """The parameters of ``/end-session`` that can be believed."""
+    """The parameters of ``/end-session`` that can be believed.
+
+    Attributes:
+        is_led_astray: An address was asked for that is not the client's: whoever wrote this is not
+            the client, or has made a mistake, and the person should look at it.
+    """
 
     hint: Hint | None
     return_uri: str | None
     state: str | None
+    is_led_astray: bool = False
 
     @property
     def return_url(self) -> str | None:
@@ -65,7 +71,12 @@ def read_logout(
     # Security: character for character, and for the hint's own client only. Section 3: without a
     # hint nothing tells who wants the person back.
     is_known = hint is not None and asked in hint.client.metadata.post_logout_redirect_uris
-    return LogoutRequest(hint, asked if is_known else None, parameters.get("state"))
+    return LogoutRequest(
+        hint,
+        asked if is_known else None,
+        parameters.get("state"),
+        is_led_astray=asked is not None and not is_known,
+    )
 
 
 def read_hint(

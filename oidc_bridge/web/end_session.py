@@ -78,7 +78,7 @@ def _read(lists: Iterable[tuple[str, list[str]]]) -> LogoutRequest:
 def _is_meant(connection: Connection, session: Session, asked: LogoutRequest) -> bool:
     """Whether the hint is of this very session. One of an earlier session, of another browser or
     of another person proves nothing about who sits here now (security L1, L2)."""
-    if asked.hint is None:
+    if asked.hint is None or asked.is_led_astray:
         return False
     return is_session_named(
         connection, session.id, client_id=asked.hint.client.id, sid=asked.hint.sid

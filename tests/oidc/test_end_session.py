@@ -146,7 +146,15 @@ def test_the_address_is_compared_character_for_character(uri):
     asked = read(hint(), post_logout_redirect_uri=uri)
 
     assert asked.hint is not None
+    assert asked.is_led_astray
     assert asked.return_url is None
+
+
+def test_who_asks_for_no_address_or_for_their_own_is_not_led_astray():
+    bare = read_logout({"id_token_hint": hint()}, clients=CLIENTS, keys=[KEY], issuer=ISSUER)
+
+    assert not bare.is_led_astray
+    assert not read(hint()).is_led_astray
 
 
 @pytest.mark.spec("RP-Initiated Logout 1.0", "3")
