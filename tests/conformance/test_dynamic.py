@@ -19,8 +19,10 @@ def module(request: pytest.FixtureRequest, begin: Callable[..., Module]) -> Modu
     return begin(request.node.originalname.removeprefix("test_").replace("_", "-"))
 
 
-def test_oidcc_server(module):
-    module.flow(module.register())
+@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_basic", "client_secret_post"])
+def test_oidcc_server(module, method):
+    """By a key as in this plan, and by a secret as in Basic with ``dynamic_client``."""
+    module.flow(module.register(token_endpoint_auth_method=method))
 
 
 def test_oidcc_idtoken_rs256(module):
