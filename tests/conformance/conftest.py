@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -222,13 +223,16 @@ def party_of(
 
 
 def _two_free_ports() -> int:
-    """Return the first of two neighbouring ports of loopback that nobody listens on."""
+    """Return the first of two neighbouring ports of loopback that nobody listens on.
+
+    Below those that the system gives to connections, which come and go while the demo starts.
+    """
     while True:
+        port = 20_000 + 2 * secrets.randbelow(5_000)
         with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
             try:
+                one.bind(("127.0.0.1", port))
                 two.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue
-            return port
+        return port

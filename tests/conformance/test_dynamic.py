@@ -1,7 +1,7 @@
 """Dynamic OP: clients that register themselves and authenticate with ``private_key_jwt``.
 
 Not played: `oidcc-refresh-token-rp-key-rotation`, which waits 60 seconds for the bridge to fetch a
-client's keys anew (`tests/web/test_client_authentication.py` has it with a clock of its own), and
+client's keys anew (`tests/web/test_registration.py` has it with a clock of its own), and
 `oidcc-discovery-endpoint-verification`, which cannot pass (`test_config.py`).
 """
 
