@@ -52,8 +52,14 @@ def read_form(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     return form
 
 
-def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
+def read_request(
+    form: Mapping[str, str], *, require_pkce: bool = True
+) -> CodeRequest | RefreshRequest:
     """Return what is asked for.
+
+    Args:
+        require_pkce: as in `authorize.check_request`. A code is not used up by a request that has
+            no verifier where each needs one.
 
     Raises:
         SentError: ``invalid_request``, ``unsupported_grant_type``.
@@ -63,7 +69,9 @@ def read_request(form: Mapping[str, str]) -> CodeRequest | RefreshRequest:
             return CodeRequest(
                 code=need(form, "code"),
                 redirect_uri=need(form, "redirect_uri"),
-                code_verifier=form.get("code_verifier", ""),
+                code_verifier=(
+                    need(form, "code_verifier") if require_pkce else form.get("code_verifier", "")
+                ),
             )
         case "refresh_token":
             scope = form.get("scope")

@@ -68,7 +68,7 @@ def token() -> Response:
     now = parts.clock()
     form = read_body()
     client = get_caller(form)
-    asked = read_request(form)
+    asked = read_request(form, require_pkce=parts.settings.require_pkce or client.is_public)
     check_grant(asked, client)
     proof = find_proof()
     if proof is None and client.metadata.dpop_bound_access_tokens:

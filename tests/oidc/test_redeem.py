@@ -66,7 +66,7 @@ def test_a_code_request_is_read():
     assert read_request(FORM) == CodeRequest("the-code", URI, VERIFIER)
 
 
-@pytest.mark.parametrize("name", ["code", "redirect_uri"])
+@pytest.mark.parametrize("name", ["code", "redirect_uri", "code_verifier"])
 def test_a_code_request_needs(name):
     form = {key: value for key, value in FORM.items() if key != name}
 
@@ -186,7 +186,7 @@ def test_a_verifier_of_another_form_is_refused_even_if_its_hash_fits(verifier):
 
 def test_a_challenge_needs_its_verifier():
     form = {name: value for name, value in FORM.items() if name != "code_verifier"}
-    asked = read_request(form)
+    asked = read_request(form, require_pkce=False)
     assert isinstance(asked, CodeRequest)
 
     with pytest.raises(SentError) as caught:

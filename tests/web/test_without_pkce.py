@@ -59,6 +59,15 @@ def test_a_verifier_that_was_taken_out_on_the_way_is_noticed(amy: Person) -> Non
     assert answer.get_json()["error"] == "invalid_request"
 
 
+def test_where_each_needs_a_verifier_a_request_without_leaves_the_code_alone(ann: Person) -> None:
+    code = query_of(ann.sign_in(WIKI))["code"]
+
+    refused = redeem(ann.app, code, WIKI, code_verifier=None)
+
+    assert refused.get_json()["error"] == "invalid_request"
+    assert redeem(ann.app, code, WIKI).status_code == 200
+
+
 def test_a_bridge_that_became_strict_again_takes_no_request_without(
     amy: Person, ann: Person
 ) -> None:
