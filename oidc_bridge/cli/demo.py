@@ -95,6 +95,8 @@ def demo(
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if for_suite and with_synapse:
         raise click.UsageError("--conformance runs without a Synapse")
+    if not for_suite and (suite_ca or suite_base != BASE):
+        raise click.UsageError("--suite and --suite-ca belong to --conformance")
     if for_suite:
         _conform(port, folder, _suite(suite_base), suite_ca)
     else:
@@ -176,8 +178,8 @@ def make_settings(folder: Path, places: Places, *, extra: str | None = None) -> 
     if path.exists() and path.read_text() != text:
         raise ConfigError(
             "demo_dir_taken",
-            f"{path} is not this demo's, or was made with another --port."
-            " Give another --dir, or the same --port as before",
+            f"{path} is not this demo's, or was made with other options."
+            " Give another --dir, or the same options as before",
         )
     path.write_text(text)
     if not key_file.exists():

@@ -14,7 +14,7 @@ _SLACK = timedelta(minutes=5)
 
 
 def write_certificate(folder: Path, *, now: datetime) -> Path:
-    """Write ``pictures.pem``, key and certificate in one file; whoever trusts it trusts localhost.
+    """Write ``localhost.pem``, key and certificate in one file; whoever trusts it trusts localhost.
 
     werkzeug's own also names ``*.localhost``, and Synapse refuses the whole certificate for that.
     """
@@ -32,7 +32,7 @@ def write_certificate(folder: Path, *, now: datetime) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    path = folder / "pictures.pem"
+    path = folder / "localhost.pem"
     path.touch(mode=0o600)
     path.write_bytes(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 import requests
 
-from tests.conformance.html import Page, text_of
+from tests.conformance.page import Page, text_of
 
 _MOST_REDIRECTS = 10
 Script = Mapping[str, Any]

@@ -24,7 +24,7 @@ from tests.conformance.party import (
     check_error,
     check_tokens,
 )
-from tests.conformance.standin import Call, StandIn, stand_in
+from tests.conformance.standin import StandIn, stand_in
 from tests.live.loopback import Certificates, make_certificates
 from tests.live.tools import REPOSITORY, running
 
@@ -84,7 +84,7 @@ def demo(
     log = folder / "demo.log"
     with running(command, ready=wallet, log=log, cwd=REPOSITORY, env=os.environ):
         authority = folder / "both.pem"
-        bridge, ours = (folder / "pictures.pem").read_text(), certificates.ca_file.read_text()
+        bridge, ours = (folder / "localhost.pem").read_text(), certificates.ca_file.read_text()
         authority.write_text(bridge[bridge.index("-----BEGIN CERTIFICATE") :] + ours)
         yield Demo(folder, authority)
 
@@ -118,7 +118,21 @@ class Module:
         party = party or self.party
         asked = party.request(**{"response_mode": self.response_mode, **changes})
         self.visit(party.url(asked), method=method)
-        return asked, self._answer_in(self.suite.take("callback"))
+        return asked, self.take_answer()
+
+    def take_answer(self) -> dict[str, str]:
+        """Return what came to the callback, in the way that was asked for.
+
+        Form Post Response Mode: all in the body, and nothing in the address.
+        """
+        call = self.suite.take("callback")
+        if self.response_mode != "form_post":
+            assert call.method == "GET"
+            return call.query
+        assert call.method == "POST"
+        assert call.content_type == "application/x-www-form-urlencoded"
+        assert not {"code", "error"} & set(call.query)
+        return call.form
 
     def flow(
         self,
@@ -181,16 +195,6 @@ class Module:
         return self.party.provider.call(
             "POST", "registration_endpoint", json=document, headers=headers
         )
-
-    def _answer_in(self, call: Call) -> dict[str, str]:
-        """Form Post Response Mode: all in the body, and nothing in the address."""
-        if self.response_mode != "form_post":
-            assert call.method == "GET"
-            return call.query
-        assert call.method == "POST"
-        assert call.content_type == "application/x-www-form-urlencoded"
-        assert not {"code", "error"} & set(call.query)
-        return call.form
 
 
 @pytest.fixture

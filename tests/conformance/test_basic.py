@@ -116,11 +116,10 @@ def test_oidcc_alternate_happy_flow(module):
     """Scopes in another order, and so the parameters."""
     party = module.party
     asked = party.request(response_mode=module.response_mode, scope="email openid")
-    backwards = dict(reversed(asked.items()))
 
-    module.visit(party.url(backwards))
+    module.visit(party.url(dict(reversed(asked.items()))))
 
-    code = check_callback(party, asked, module._answer_in(module.suite.take("callback")))
+    code = check_callback(party, asked, module.take_answer())
     check_tokens(party, asked, party.redeem(code), EMAIL)
 
 

@@ -166,8 +166,15 @@ def test_each_module_that_wants_a_picture_gets_one(module: str) -> None:
         (["--suite-ca", "/nowhere/ca.pem"], "--suite-ca"),
     ],
 )
-def test_what_cannot_be_meant_is_wrong_usage(options: list[str], said: str) -> None:
+def test_what_cannot_be_meant_is_wrong_usage_of_conformance(options: list[str], said: str) -> None:
     answer = CliRunner().invoke(cli, ["demo", "--conformance", *options])
 
     assert answer.exit_code == 2
     assert said in answer.output
+
+
+def test_the_suite_is_nothing_to_a_demo_without_it() -> None:
+    answer = CliRunner().invoke(cli, ["demo", "--suite", "https://suite.example"])
+
+    assert answer.exit_code == 2
+    assert "belong to --conformance" in answer.output
