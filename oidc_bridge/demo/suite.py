@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from oidc_bridge.demo.places import Places
 from oidc_bridge.oidc.scopes import GRANTS
 
-# `--fintechlabs.base_url` in the suite's own docker-compose.yml; its name resolves to 127.0.0.1.
+# `--fintechlabs.base_url` in the suite's own docker-compose.yml; its name stands for 127.0.0.1.
 BASE = "https://localhost.emobix.co.uk:8443"
 ALIAS = "oidc-bridge"
 
