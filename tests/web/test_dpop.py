@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
@@ -13,7 +14,17 @@ from werkzeug.test import TestResponse
 from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.oidc.dpop import hash_of
 from oidc_bridge.seal import new_secret
-from tests.driver import HOMESERVER, ISSUER, VERIFIER, WIKI, Person, enrol, query_of, secret_of
+from tests.driver import (
+    HOMESERVER,
+    ISSUER,
+    VERIFIER,
+    WIKI,
+    Person,
+    authorize_query,
+    enrol,
+    query_of,
+    secret_of,
+)
 from tests.fakes import NOW
 
 OFFLINE = {"scope": "openid profile offline_access", "scopes": ("profile", "offline_access")}
@@ -199,3 +210,81 @@ def test_introspection_tells_the_key(app: Flask, bound: dict[str, str]) -> None:
 
     assert told.get_json()["token_type"] == "DPoP"
     assert told.get_json()["cnf"] == {"jkt": KEY.thumbprint()}
+
+
+# --- a proof at the pushed authorization request endpoint ---
+
+
+def push(app: Flask, *proofs: str, **changes: str | None) -> TestResponse:
+    return app.test_client().post(
+        "/par",
+        data=authorize_query(HOMESERVER, **changes),
+        base_url=ISSUER,
+        auth=(HOMESERVER.id, secret_of(HOMESERVER)),
+        headers=[("DPoP", proof) for proof in proofs],
+    )
+
+
+def redeem_pushed(
+    app: Flask, person: Person, answer: TestResponse, proof: str | None
+) -> TestResponse:
+    query = urlencode({"client_id": HOMESERVER.id, "request_uri": answer.get_json()["request_uri"]})
+    step = person.get(f"/authorize?{query}").location
+    if step.startswith("/sign-in/"):
+        step = person.prove(step).location
+    return ask(
+        app,
+        HOMESERVER,
+        proof,
+        grant_type="authorization_code",
+        code=query_of(person.decide(step).location)["code"],
+        redirect_uri=HOMESERVER.redirect_uris[0],
+        code_verifier=VERIFIER,
+    )
+
+
+@pytest.mark.spec("RFC 9449", "10.1")
+@pytest.mark.parametrize("jkt", [None, KEY.thumbprint()])
+def test_a_proof_at_par_binds_the_code_to_its_key(app: Flask, ann: Person, jkt: str | None) -> None:
+    for proof in (None, prove(key=OTHER)):
+        refused = redeem_pushed(app, ann, push(app, prove("/par"), dpop_jkt=jkt), proof)
+        assert (refused.status_code, refused.get_json()["error"]) == (400, "invalid_grant")
+
+    answer = redeem_pushed(app, ann, push(app, prove("/par"), dpop_jkt=jkt), prove())
+
+    assert answer.get_json()["token_type"] == "DPoP"
+
+
+@pytest.mark.spec("RFC 9449", "10.1")
+def test_a_proof_at_par_by_another_key_than_dpop_jkt_is_refused(app: Flask) -> None:
+    answer = push(app, prove("/par"), dpop_jkt=OTHER.thumbprint())
+
+    assert (answer.status_code, answer.get_json()["error"]) == (400, "invalid_request")
+    assert "dpop_jkt" in answer.get_json()["error_description"]
+
+
+def test_a_bad_proof_at_par_is_refused(app: Flask) -> None:
+    used = prove("/par")
+    assert push(app, used).status_code == 201
+    cases = {
+        "used before": (used,),
+        "for another endpoint": (prove("/token"),),
+        "for another method": (prove("/par", method="GET"),),
+        "two": (prove("/par"), prove("/par")),
+        "no JWT": ("x",),
+        "too old": (prove("/par", iat=int(NOW.timestamp()) - 61),),
+    }
+
+    for case, proofs in cases.items():
+        answer = push(app, *proofs)
+        assert answer.status_code == 400, case
+        assert answer.get_json()["error"] == "invalid_dpop_proof", case
+
+
+def test_a_proof_that_was_used_at_par_is_used_up_for_fifty_at_once(app: Flask) -> None:
+    proof = prove("/par")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = pool.map(lambda _: push(app, proof).status_code, range(50))
+
+    assert Counter(answers) == {201: 1, 400: 49}
