@@ -198,6 +198,8 @@ class Settings(BaseSettings):
     require_pushed_authorization_requests: bool = False
     # Every client sends a code_challenge (RFC 7636). Without it, those that authenticate need not.
     require_pkce: bool = True
+    # Every client signs its requests (RFC 9101 section 10.5).
+    require_signed_request_object: bool = False
     # Origins that outgoing requests may reach although they are internal or plain http.
     allow_private: frozenset[Origin] = frozenset()
     # Who vouches for these, besides those that everybody trusts: a file of certificates.

@@ -26,8 +26,9 @@ _LOOPBACK_PORT = re.compile(
 class ClientMetadata:
     """What a client may say of itself beyond what every request needs; names as in the standards.
 
-    RFC 7591 section 2, OIDC Registration section 2, RP-Initiated Logout section 3.1, RFC 9126
-    section 6, RFC 9449 section 5.2. A member that was not registered has its default.
+    RFC 7591 section 2, OIDC Registration section 2, RP-Initiated Logout section 3.1, RFC 9101
+    section 10.5, RFC 9126 section 6, RFC 9449 section 5.2. A member that was not registered has its
+    default.
     """
 
     application_type: str = "web"
@@ -47,6 +48,7 @@ class ClientMetadata:
     request_object_signing_alg: str | None = None
     require_auth_time: bool = False
     require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
     sector_identifier_uri: str | None = None
     software_id: str | None = None
     software_version: str | None = None

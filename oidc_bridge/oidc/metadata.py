@@ -22,12 +22,17 @@ ACCOUNT_ACTIONS = {
 
 
 def discovery(
-    issuer: str, *, require_pushed: bool = False, offers_registration: bool = False
+    issuer: str,
+    *,
+    require_pushed: bool = False,
+    require_signed: bool = False,
+    offers_registration: bool = False,
 ) -> dict[str, Any]:
     """Return the discovery document, checked by Authlib's rules for one.
 
     Args:
         require_pushed: every client must push its requests (RFC 9126 section 5).
+        require_signed: every client must sign its requests (RFC 9101 section 10.5).
         offers_registration: clients may register themselves.
     """
     document = {
@@ -70,6 +75,7 @@ def discovery(
         # Only what was pushed has a request_uri here: none is ever fetched (SSRF).
         "request_uri_parameter_supported": False,
         "require_pushed_authorization_requests": require_pushed,
+        "require_signed_request_object": require_signed,
         "authorization_response_iss_parameter_supported": True,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,

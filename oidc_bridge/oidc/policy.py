@@ -185,6 +185,8 @@ def _check_keys(client: Client) -> None:
         read_keys(known.jwks)
     if "private_key_jwt" in client.auth_methods and known.jwks is None and known.jwks_uri is None:
         raise _refusal("private_key_jwt needs jwks or jwks_uri")
+    if known.require_signed_request_object and known.jwks is None and known.jwks_uri is None:
+        raise _refusal("require_signed_request_object needs jwks or jwks_uri")
 
 
 def _refusal(detail: str) -> BridgeError:

@@ -240,6 +240,7 @@ _READERS: Mapping[str, Callable[[str, object], Any]] = {
     "request_object_signing_alg": _text,
     "require_auth_time": _flag,
     "require_pushed_authorization_requests": _flag,
+    "require_signed_request_object": _flag,
     "sector_identifier_uri": _text,
     "software_id": _text,
     "software_version": _text,

@@ -61,7 +61,9 @@ def _answer(
         ShownError: while the target is in doubt.
     """
     try:
-        parameters = parameters if client is None else unwrap(parameters, client, now)
+        # What was pushed has been unwrapped there, and must not have to be signed once more.
+        if client is not None and pushed is None:
+            parameters = unwrap(parameters, client, now)
     except SentError as error:
         # A request object that cannot be read names no target; what stands around it may.
         return _tell(find_target(parameters, client), error)

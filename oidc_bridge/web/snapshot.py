@@ -98,6 +98,7 @@ class Snapshots:
         return discovery(
             settings.issuer,
             require_pushed=settings.require_pushed_authorization_requests,
+            require_signed=settings.require_signed_request_object,
             offers_registration=settings.registration.mode != "closed",
         )
 

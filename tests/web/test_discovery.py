@@ -228,6 +228,7 @@ HELD = {
     "issuer",
     *("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"),
     *("pushed_authorization_request_endpoint", "require_pushed_authorization_requests"),
+    "require_signed_request_object",
     *("subject_types_supported", "claims_supported"),
     # `tests/oidc/test_dpop.py` tries each of these.
     "dpop_signing_alg_values_supported",
@@ -316,6 +317,8 @@ def test_request_objects_are_taken_by_value_and_by_reference_only_if_pushed(
     assert said["request_uri_parameter_supported"] is False
     assert query_of(answer.location)["error"] == "request_uri_not_supported"
     assert said["require_pushed_authorization_requests"] is False
+    assert said["require_signed_request_object"] is False
+    assert ann.authorize(WIKI).location.startswith("/sign-in/")
 
 
 def test_pages_are_in_the_language_that_is_said(said: dict[str, object], ann: Person) -> None:

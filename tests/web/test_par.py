@@ -38,11 +38,15 @@ PUSHER = replace(
     WIKI, id="pusher", metadata=ClientMetadata(require_pushed_authorization_requests=True)
 )
 
+ONLY_SIGNER = replace(
+    SIGNER, id="only", metadata=replace(SIGNER.metadata, require_signed_request_object=True)
+)
+
 
 @pytest.fixture(autouse=True)
 def more_clients(app: Flask) -> None:
     with app.app_context():
-        for client in (SIGNER, PUSHER):
+        for client in (SIGNER, PUSHER, ONLY_SIGNER):
             write(lambda c, client=client: add_client(c, client, now=NOW))
             write(lambda c, client=client: add_secret(c, client.id, secret_of(client), now=NOW))
         app.extensions["oidc_bridge"].snapshots.forget()
@@ -255,15 +259,24 @@ def test_a_server_can_demand_it_of_everybody(settings: Settings, clock: Clock, a
         strict.extensions["sqlalchemy"].engine.dispose()
 
 
-def request_object(**changes: object) -> str:
+def request_object(client: Client = SIGNER, **changes: object) -> str:
     claims = {
-        **authorize_query(SIGNER),
-        "iss": "signer",
+        **authorize_query(client),
+        "iss": client.id,
         "aud": ISSUER,
         "exp": int(NOW.timestamp()) + 300,
         **changes,
     }
     return jwt.encode({"alg": "RS256", "kid": "wiki-1"}, claims, KEY)
+
+
+def push_signed(app: Flask, client: Client = SIGNER, **changes: object) -> TestResponse:
+    return app.test_client().post(
+        "/par",
+        data={"request": request_object(client, **changes), "state": "outside"},
+        base_url=ISSUER,
+        auth=(client.id, secret_of(client)),
+    )
 
 
 @pytest.mark.spec("RFC 9101", "5")
@@ -313,14 +326,8 @@ def test_a_signed_request_with_a_foreign_address_is_shown(ann: Person) -> None:
 
 @pytest.mark.spec("RFC 9126", "3")
 def test_a_signed_request_may_be_pushed(app: Flask, ann: Person) -> None:
-    answer = app.test_client().post(
-        "/par",
-        data={"request": request_object(state="inside"), "state": "outside"},
-        base_url=ISSUER,
-        auth=("signer", secret_of(SIGNER)),
-    )
+    request_uri = push_signed(app, state="inside").get_json()["request_uri"]
 
-    request_uri = answer.get_json()["request_uri"]
     assert query_of(finish(ann, come(ann, request_uri, SIGNER)).location)["state"] == "inside"
 
 
@@ -331,3 +338,47 @@ def test_the_key_that_the_code_is_for_is_kept_with_it(app: Flask, ann: Person) -
     with app.app_context(), read() as connection:
         row = connection.execute(AuthorizationRow.__table__.select()).one()
     assert row.dpop_jkt == "k" * 43
+
+
+@pytest.mark.spec("RFC 9101", "10.5")
+def test_a_client_that_must_sign_cannot_be_made_to_ask_unsigned(app: Flask, ann: Person) -> None:
+    link = ann.authorize(ONLY_SIGNER)
+    unsigned = push(app, ONLY_SIGNER)
+
+    assert query_of(link.location)["error"] == "invalid_request"
+    assert "signed" in query_of(link.location)["error_description"]
+    assert (unsigned.status_code, unsigned.get_json()["error"]) == (400, "invalid_request")
+    query = urlencode({"client_id": "only", "request": request_object(ONLY_SIGNER)})
+    assert "code" in query_of(finish(ann, ann.get("/authorize?" + query)).location)
+    request_uri = push_signed(app, ONLY_SIGNER).get_json()["request_uri"]
+    assert "code" in query_of(finish(ann, come(ann, request_uri, ONLY_SIGNER)).location)
+
+
+@pytest.mark.spec("RFC 9101", "10.5")
+def test_an_unsigned_request_with_a_foreign_address_is_shown_whoever_must_sign(ann: Person) -> None:
+    answer = ann.authorize(ONLY_SIGNER, redirect_uri="https://evil.example/")
+
+    assert answer.status_code == 400
+    assert "Location" not in answer.headers
+
+
+@pytest.mark.spec("RFC 9101", "10.5")
+def test_a_server_can_demand_of_everybody_to_sign(
+    settings: Settings, clock: Clock, ann: Person
+) -> None:
+    strict = create_app(
+        settings.model_copy(update={"require_signed_request_object": True}), clock=clock
+    )
+    person = Person(strict, clock, ann.wallet)
+
+    refused = person.authorize(SIGNER)
+    query = urlencode({"client_id": "signer", "request": request_object()})
+    signed = finish(person, person.get("/authorize?" + query))
+
+    assert query_of(refused.location)["error"] == "invalid_request"
+    assert push(strict, SIGNER).get_json()["error"] == "invalid_request"
+    assert "code" in query_of(signed.location)
+    said = person.get("/.well-known/openid-configuration").get_json()
+    assert said["require_signed_request_object"] is True
+    with strict.app_context():
+        strict.extensions["sqlalchemy"].engine.dispose()
