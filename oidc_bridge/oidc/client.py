@@ -27,8 +27,8 @@ class ClientMetadata:
     """What a client may say of itself beyond what every request needs; names as in the standards.
 
     RFC 7591 section 2, OIDC Registration section 2, RP-Initiated Logout section 3.1, RFC 9101
-    section 10.5, RFC 9126 section 6, RFC 9449 section 5.2. A member that was not registered has its
-    default.
+    section 10.5, RFC 9126 section 6, RFC 9449 section 5.2, RFC 9701 section 6. A member that was
+    not registered has its default.
     """
 
     application_type: str = "web"
@@ -40,6 +40,7 @@ class ClientMetadata:
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
     id_token_signed_response_alg: str = "RS256"  # noqa: S105
     initiate_login_uri: str | None = None
+    introspection_signed_response_alg: str = "RS256"
     jwks: Mapping[str, Any] | None = None
     jwks_uri: str | None = None
     logo_uri: str | None = None

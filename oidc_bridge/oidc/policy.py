@@ -59,6 +59,7 @@ def _check_algorithms(metadata: ClientMetadata) -> None:
     chosen = (
         (metadata.id_token_signed_response_alg, ours),
         (metadata.userinfo_signed_response_alg, ours),
+        (metadata.introspection_signed_response_alg, ours),
         (metadata.request_object_signing_alg, theirs),
         (metadata.token_endpoint_auth_signing_alg, theirs),
     )

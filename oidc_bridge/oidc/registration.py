@@ -28,7 +28,7 @@ _STATEMENT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # To ignore these would send in clear what the client wants nobody to read.
 _NOT_OFFERED = tuple(
     f"{what}_{how}"
-    for what in ("id_token", "userinfo")
+    for what in ("id_token", "userinfo", "introspection")
     for how in ("encrypted_response_alg", "encrypted_response_enc")
 )
 
@@ -232,6 +232,7 @@ _READERS: Mapping[str, Callable[[str, object], Any]] = {
     "grant_types": _grant_types,
     "id_token_signed_response_alg": _text,
     "initiate_login_uri": _text,
+    "introspection_signed_response_alg": _text,
     "jwks": _object,
     "jwks_uri": _text,
     "logo_uri": _text,

@@ -1,7 +1,8 @@
-"""The claims of ID tokens and logout tokens, and the names of browser sessions in them."""
+"""The claims of what we sign: ID tokens, logout tokens, introspection answers."""
 
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,25 @@ def logout_token_claims(
         "sub": sub,
         "sid": sid,
         "events": {LOGOUT_EVENT: {}},
+    }
+
+
+def introspection_claims(
+    facts: Mapping[str, Any], *, issuer: str, client_id: str, now: datetime
+) -> dict[str, Any]:
+    """Return the claims of a signed introspection answer (RFC 9701 section 5).
+
+    All that is said of the token is one claim. Were its ``sub`` and ``exp`` the JWT's own, the
+    answer could be taken for an access token (section 8.1).
+
+    Args:
+        client_id: Who asked. Nobody else may believe the answer.
+    """
+    return {
+        "iss": issuer,
+        "aud": client_id,
+        "iat": int(now.timestamp()),
+        "token_introspection": dict(facts),
     }
 
 

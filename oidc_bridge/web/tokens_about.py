@@ -1,15 +1,18 @@
 """What a token is worth, and its end: introspection (RFC 7662) and revocation (RFC 7009)."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import need
 from oidc_bridge.oidc.scopes import scope_text
+from oidc_bridge.oidc.tokens import introspection_claims
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.resource_servers import may_introspect
@@ -19,6 +22,8 @@ from oidc_bridge.web.callers import get_caller, read_body
 
 log = logging.getLogger(__name__)
 views = Blueprint("tokens_about", __name__)
+
+_SIGNED = "token-introspection+jwt"
 
 
 @views.post("/introspect")
@@ -34,7 +39,11 @@ def introspect() -> Response:
         found = find_token(connection, token, now=bridge().clock())
         is_shown = found is not None and _may_see(connection, caller, found)
     # Section 2.2: of a token that is not theirs to see they do not learn that it exists.
-    return json_answer(_facts(found) if found and is_shown else {"active": False})
+    facts = _facts(found) if found and is_shown else {"active": False}
+    kinds = ("application/json", f"application/{_SIGNED}")
+    if request.accept_mimetypes.best_match(kinds) == kinds[1]:
+        return _signed(facts, caller)
+    return json_answer(facts)
 
 
 def _may_see(connection: Connection, caller: Client, found: LiveToken) -> bool:
@@ -60,6 +69,16 @@ def _facts(found: LiveToken) -> dict[str, Any]:
     if found.jkt is not None:
         facts["cnf"] = {"jkt": found.jkt}  # RFC 9449 section 6.2
     return facts
+
+
+def _signed(facts: Mapping[str, Any], caller: Client) -> Response:
+    """RFC 9701 section 5: an answer that the resource server can show to others as ours."""
+    parts = bridge()
+    claims = introspection_claims(
+        facts, issuer=parts.settings.issuer, client_id=caller.id, now=parts.clock()
+    )
+    key = parts.snapshots.current().key_for(caller.metadata.introspection_signed_response_alg)
+    return Response(sign(claims, key, typ=_SIGNED), content_type=f"application/{_SIGNED}")
 
 
 @views.post("/revoke")

@@ -15,7 +15,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import ClientMetadata
+from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage import write
@@ -175,6 +175,7 @@ def _tells(what: str) -> Callable[[Person, str], bool]:
     member = {
         "id_token": "id_token_signed_response_alg",
         "userinfo": "userinfo_signed_response_alg",
+        "introspection": "introspection_signed_response_alg",
     }[what]
 
     def is_taken(person: Person, word: str) -> bool:
@@ -190,9 +191,22 @@ def _tells(what: str) -> Callable[[Person, str], bool]:
         told = str(tokens["id_token"])
         if what == "userinfo":
             told = userinfo(person.app, str(tokens["access_token"])).text
+        elif what == "introspection":
+            told = _introspected(person.app, client, str(tokens["access_token"]))
         return bool(jws.extract_compact(told.encode()).headers()["alg"] == word)
 
     return is_taken
+
+
+def _introspected(app: Flask, client: Client, token: str) -> str:
+    answer = app.test_client().post(
+        "/introspect",
+        data={"token": token},
+        base_url=ISSUER,
+        auth=(client.id, secret_of(client)),
+        headers={"Accept": "application/token-introspection+jwt"},
+    )
+    return answer.text
 
 
 ENDPOINTS = {"token": "token", "revocation": "revoke", "introspection": "introspect"}
@@ -219,6 +233,10 @@ WORDS: dict[str, tuple[Callable[[Person, str], bool], tuple[str, ...]]] = {
     "introspection_endpoint_auth_methods_supported": (_authenticates_at("introspect"), ("none",)),
     "id_token_signing_alg_values_supported": (_tells("id_token"), ("HS256", "none", "PS256")),
     "userinfo_signing_alg_values_supported": (_tells("userinfo"), ("HS256", "none", "PS256")),
+    "introspection_signing_alg_values_supported": (
+        _tells("introspection"),
+        ("HS256", "none", "PS256"),
+    ),
     "request_object_signing_alg_values_supported": (_signs, ("none", "HS256")),
     "account_management_actions_supported": (_acts, ("org.matrix.account_deactivate",)),
     "scopes_supported": (_scope, ("phone", "address")),

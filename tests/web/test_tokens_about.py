@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
+from joserfc import jwt
+from joserfc.jwk import KeySet
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.storage import write
 from oidc_bridge.storage.resource_servers import allow_introspection, deny_introspection
 from oidc_bridge.web import tokens_about
@@ -25,6 +27,7 @@ from tests.driver import (
     secret_of,
     userinfo,
 )
+from tests.fakes import NOW
 
 OFFLINE = {"scope": "openid profile offline_access", "scopes": ("profile", "offline_access")}
 API = replace(WIKI, id="api")
@@ -129,6 +132,102 @@ def test_i2_a_listing_that_was_taken_back_is_over(app: Flask, ann: Person) -> No
         write(lambda connection: deny_introspection(connection, "api", "synapse"))
 
     assert introspect(app, token, API) == NOTHING
+
+
+def introspect_signed(
+    app: Flask, token: object, client: Client, accept: str = "application/token-introspection+jwt"
+) -> TestResponse:
+    return app.test_client().post(
+        "/introspect",
+        data={"token": str(token)},
+        base_url=ISSUER,
+        auth=(client.id, secret_of(client)),
+        headers={"Accept": accept},
+    )
+
+
+def read_signed(app: Flask, answer: TestResponse) -> tuple[dict[str, object], dict[str, object]]:
+    keys = KeySet.import_key_set(app.test_client().get("/jwks", base_url=ISSUER).get_json())
+    opened = jwt.decode(answer.text, keys, algorithms=["RS256", "ES256", "EdDSA"])
+    return opened.header, opened.claims
+
+
+@pytest.mark.spec("RFC 9701", "5")
+def test_whoever_asks_for_it_gets_the_answer_signed(app: Flask, ann: Person) -> None:
+    token = ann.tokens(**OFFLINE)["access_token"]
+
+    answer = introspect_signed(app, token, HOMESERVER)
+
+    assert answer.status_code == 200
+    assert answer.content_type == "application/token-introspection+jwt"
+    assert answer.headers["Cache-Control"] == "no-store"
+    header, claims = read_signed(app, answer)
+    assert (header["typ"], header["alg"]) == ("token-introspection+jwt", "RS256")
+    assert claims == {
+        "iss": ISSUER,
+        "aud": "synapse",
+        "iat": int(NOW.timestamp()),
+        "token_introspection": introspect(app, token),
+    }
+
+
+@pytest.mark.spec("RFC 9701", "4")
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("text/html", "application/json"),
+        ("application/token-introspection+jwt;q=0, */*", "application/json"),
+        ("application/token-introspection+jwt;q=0.1, application/json", "application/json"),
+        (
+            "application/json;q=0.5, application/token-introspection+jwt",
+            "application/token-introspection+jwt",
+        ),
+        ("nonsense,,;q=x", "application/json"),
+    ],
+)
+def test_the_answer_is_of_the_kind_that_is_accepted(
+    app: Flask, ann: Person, accept: str, kind: str
+) -> None:
+    answer = introspect_signed(app, ann.tokens()["access_token"], HOMESERVER, accept)
+
+    assert (answer.status_code, answer.content_type) == (200, kind)
+
+
+@pytest.mark.spec("RFC 9701", "5")
+def test_i2_a_signed_answer_tells_no_more_than_a_plain_one(app: Flask, ann: Person) -> None:
+    enrol(app, API)
+    tokens = ann.tokens(**OFFLINE)
+    stranger = introspect_signed(app, tokens["access_token"], API)
+    allow(app, API, HOMESERVER)
+    listed = introspect_signed(app, tokens["access_token"], API)
+    too_much = introspect_signed(app, tokens["refresh_token"], API)
+
+    for answer in (stranger, too_much):
+        assert read_signed(app, answer)[1]["token_introspection"] == NOTHING
+    claims = read_signed(app, listed)[1]
+    assert claims["aud"] == "api"
+    assert claims["token_introspection"]["client_id"] == "synapse"
+
+
+@pytest.mark.spec("RFC 9701", "6")
+def test_a_client_registers_the_algorithm_of_signed_answers(app: Flask, ann: Person) -> None:
+    client = enrol(
+        app,
+        replace(WIKI, id="ec", metadata=ClientMetadata(introspection_signed_response_alg="ES256")),
+    )
+
+    answer = introspect_signed(app, ann.tokens(client)["access_token"], client)
+
+    assert read_signed(app, answer)[0]["alg"] == "ES256"
+
+
+def test_a_signed_answer_opens_nothing(app: Flask, ann: Person) -> None:
+    signed = introspect_signed(app, ann.tokens()["access_token"], HOMESERVER).text
+
+    assert userinfo(app, signed).status_code == 401
+    assert query_of(ann.authorize(id_token_hint=signed).location)["error"] == "invalid_request"
 
 
 def test_dead_tokens_are_not_active(app: Flask, ann: Person, clock: Clock) -> None:
