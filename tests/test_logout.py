@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetched
 from oidc_bridge.storage import read
 from oidc_bridge.storage.outbox import LogoutDeliveryRow, delivery_log
+from oidc_bridge.storage.prune import prune_all
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, read_id_token
 
@@ -170,6 +172,45 @@ def test_the_operator_reads_each_delivery_youngest_first(
     ]
     assert everything[1].next_try_at > everything[1].created_at
     assert all(one.done_at is None for one in everything)
+
+
+def prune(app: Flask, clock: Clock) -> int:
+    with app.app_context():
+        return dict(prune_all(now=clock(), token_life=timedelta(hours=1)))["sign-out deliveries"]
+
+
+@pytest.mark.parametrize("answer", [200, 400])
+def test_a_delivery_that_is_settled_is_forgotten_after_ninety_days(
+    app: Flask, ann: Person, clock: Clock, answer: int
+) -> None:
+    ann.tokens()
+    ann.sign_out()
+    for _ in range(5):
+        deliver(app, clock, Homeserver([answer]))
+        clock.advance(hours=1)
+    assert outcomes(app)[0][2]
+
+    clock.advance(days=90, hours=-5)
+    assert prune(app, clock) == 0
+    clock.advance(hours=5, seconds=1)
+    assert prune(app, clock) == 1
+    assert outcomes(app) == []
+
+
+@pytest.mark.parametrize("tried", [0, 1])
+def test_a_delivery_that_is_still_to_be_tried_is_never_forgotten(
+    app: Flask, ann: Person, clock: Clock, tried: int
+) -> None:
+    ann.tokens()
+    ann.sign_out()
+    for _ in range(tried):
+        deliver(app, clock, Homeserver([503]))
+
+    clock.advance(days=1000)
+
+    assert prune(app, clock) == 0
+    assert deliver(app, clock, Homeserver()) == 1
+    assert outcomes(app) == [("told", tried + 1, True)]
 
 
 def test_l3_a_logout_token_is_no_hint_for_signing_out(

@@ -12,19 +12,24 @@ from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.once import UsedJtiRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
 _BATCH = 500
 _A_DAY = timedelta(days=1)
+# For whoever looks into `logout list` because a device is still signed in: people notice late. No
+# setting, since nothing works differently by it; that the person signed out stays among the events.
+_DELIVERY_LOG = timedelta(days=90)
 
 
 def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, int]]:
     """Delete what is over; yield (what, how many).
 
     Kept: sessions and redeemed authorizations, since devices at a homeserver hang on their
-    ``sid`` for longer than any token lives; consents, personas and events, which are records.
+    ``sid`` for longer than any token lives; consents, personas and events, which are records;
+    sign-outs that a client must still be told of, however old.
     """
     tables: tuple[tuple[str, Any], ...] = (
         ("authorization requests", RequestRow),
@@ -41,6 +46,8 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
     codes = AuthorizationRow.__table__
     unredeemed = codes.c.code_spent_at.is_(None) & (codes.c.code_expires_at < now - _A_DAY)
     yield "codes that nobody redeemed", _delete(codes, unredeemed)
+    deliveries = LogoutDeliveryRow.__table__
+    yield "sign-out deliveries", _delete(deliveries, deliveries.c.done_at < now - _DELIVERY_LOG)
     yield "signing keys", write(lambda c: forget_keys(c, now=now, token_life=token_life))
 
 
