@@ -6,6 +6,7 @@ Client-Server API: ``GET /login`` (who offers sign-in), ``/login/sso/redirect``,
 
 import secrets
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -165,7 +166,8 @@ class Chat:
         """Take the login token that the browser brings."""
         expected = session.pop("matrix_state", None)
         try:
-            if expected is None or read_field("state") != expected:
+            state = read_field("state")
+            if expected is None or not compare_digest(state.encode(), expected.encode()):
                 raise DemoError("state_mismatch", "This answer belongs to no sign-in begun here.")
             known = self.homeserver.log_in(read_field("loginToken"))
             self.sessions.pop(session.get("matrix", ""), None)
