@@ -21,14 +21,13 @@ from oidc_bridge.errors import SentError, ShownError
 from oidc_bridge.oidc.answer import ResponseMode, Target
 from oidc_bridge.oidc.claims import parse_claims
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.request_object import MAX_REQUEST_OBJECT
 from oidc_bridge.oidc.scopes import single_claims
 
 _MAX_PARAMETERS = 64
 _MAX_VALUE = 4096
 # Repeating one of these leaves in doubt where an answer belongs (RFC 6749 section 3.1).
 _DECIDE_TARGET = frozenset({"client_id", "redirect_uri", "state"})
-# A request object holds all the others (RFC 9101), signed.
-_MAX_REQUEST_OBJECT = 16_384
 _SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 _PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
@@ -81,7 +80,7 @@ def read_parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     """
     parameters: dict[str, str] = {}
     for number, (name, value) in enumerate(pairs):
-        most = _MAX_REQUEST_OBJECT if name == "request" else _MAX_VALUE
+        most = MAX_REQUEST_OBJECT if name == "request" else _MAX_VALUE
         if number >= _MAX_PARAMETERS or len(value) > most or "\0" in value or "�" in value:
             raise ShownError("request_malformed", f"parameter {name[:40]!r} is not acceptable")
         if not value:

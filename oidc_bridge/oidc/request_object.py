@@ -16,6 +16,8 @@ from joserfc.jwk import Key, KeySet
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
 
+# For whoever reads one: longer than any other parameter, since it holds them all, signed.
+MAX_REQUEST_OBJECT = 16_384
 # RFC 8725 section 3.1: the client's key decides among these; ``none`` and HMAC are not among them.
 _KEY_TYPES = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
 ALGORITHMS = tuple(_KEY_TYPES)

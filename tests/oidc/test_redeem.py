@@ -176,7 +176,7 @@ def test_a_verifier_may_have_43_to_128_characters(length):
         "v" * 43 + "\n",
     ],
 )
-def test_a_verifier_of_another_form_is_refused_even_if_its_hash_fits(verifier):
+def test_k3_a_verifier_of_another_form_is_refused_even_if_its_hash_fits(verifier):
     with pytest.raises(SentError) as caught:
         check(replace(ASKED, code_verifier=verifier), challenge=s256(verifier))
 
@@ -210,7 +210,7 @@ def test_a_verifier_without_a_challenge_is_refused():
 
 
 @pytest.mark.parametrize("verifier", ["w" * 43, VERIFIER + "v", VERIFIER.upper(), CHALLENGE])
-def test_another_verifier_is_refused(verifier):
+def test_k3_another_verifier_is_refused(verifier):
     with pytest.raises(SentError) as caught:
         check(replace(ASKED, code_verifier=verifier))
 
@@ -218,7 +218,7 @@ def test_another_verifier_is_refused(verifier):
     assert "does not fit" in caught.value.detail
 
 
-def test_a_plain_challenge_is_never_compared_as_it_is():
+def test_k3_a_plain_challenge_is_never_compared_as_it_is():
     with pytest.raises(SentError) as caught:
         check(challenge=VERIFIER)
 
@@ -268,7 +268,7 @@ FAULTS = {
 @pytest.mark.parametrize(
     "faults", [set(some) for count in (1, 2, 3) for some in combinations(FAULTS, count)]
 )
-def test_any_of_the_faults_is_enough(faults):
+def test_k1_any_of_the_faults_is_enough(faults):
     changes = {key: value for name in faults for key, value in FAULTS[name].items()}
     now = changes.pop("now", NOW)
 

@@ -102,7 +102,7 @@ def test_client_id_and_request_uri_are_enough(app: Flask, ann: Person) -> None:
 
 
 @pytest.mark.spec("RFC 9126", "4")
-def test_nothing_in_the_url_changes_what_was_pushed(app: Flask, ann: Person) -> None:
+def test_a7_nothing_in_the_url_changes_what_was_pushed(app: Flask, ann: Person) -> None:
     more = {
         "redirect_uri": "https://evil.example/",
         "state": "evil",
@@ -136,7 +136,7 @@ def test_it_may_be_opened_again_until_it_is_used(app: Flask, ann: Person) -> Non
     assert come(ann, request_uri).status_code == 400
 
 
-def test_only_one_code_comes_of_it_in_however_many_browsers(
+def test_a7_only_one_code_comes_of_it_in_however_many_browsers(
     app: Flask, ann: Person, bob: Person
 ) -> None:
     request_uri = pushed(app)
@@ -151,7 +151,7 @@ def test_only_one_code_comes_of_it_in_however_many_browsers(
 
 @pytest.mark.spec("RFC 9126", "7.2")
 @pytest.mark.parametrize("case", ["used by another client", "too late", "unknown", "cut"])
-def test_a_request_uri_is_shown_to_be_over(
+def test_a7_a_request_uri_is_shown_to_be_over(
     app: Flask, ann: Person, clock: Clock, case: str
 ) -> None:
     request_uri, client = pushed(app), WIKI
