@@ -55,7 +55,9 @@ def outcomes(app: Flask) -> list[tuple[str, int, bool]]:
         return [(outcome, tries, done is not None) for outcome, tries, done in found]
 
 
-def test_a_logout_token_is_what_synapse_and_mas_want(app: Flask, ann: Person, clock: Clock) -> None:
+def test_l3_a_logout_token_is_what_synapse_and_mas_want(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
     id_token = read_id_token(app, str(ann.tokens()["id_token"]))
     ann.sign_out()
     homeserver = Homeserver()
@@ -90,7 +92,7 @@ def test_a_client_that_was_told_is_not_told_again(app: Flask, ann: Person, clock
 
 
 @pytest.mark.parametrize("trouble", [FetchError("fetch_failed"), 500, 503, 404])
-def test_trouble_is_tried_again_later(
+def test_l3_trouble_is_tried_again_later(
     app: Flask, ann: Person, clock: Clock, trouble: int | FetchError
 ) -> None:
     ann.tokens()

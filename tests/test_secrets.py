@@ -112,7 +112,7 @@ def _is_digest_column(node: ast.expr) -> bool:
     """The database looks it up: whoever varies a secret cannot steer its digest.
 
     Of a browser its cookie's digest is kept, never the cookie:
-    ``test_secrets_are_kept_as_hashes_only``.
+    ``test_d4_secrets_are_kept_as_hashes_only``.
     """
     return (
         isinstance(node, ast.Attribute)

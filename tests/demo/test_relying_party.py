@@ -186,7 +186,7 @@ def test_each_sign_in_has_a_state_nonce_and_verifier_of_its_own() -> None:
     assert one.verifier not in url
 
 
-def test_a_code_that_somebody_slips_in_signs_nobody_in(net: Net, at_wallet: Browser) -> None:
+def test_s8_a_code_that_somebody_slips_in_signs_nobody_in(net: Net, at_wallet: Browser) -> None:
     at_wallet.choose("bob")
     at_wallet.decide("allow")
     thief = replace(at_wallet, clients={}, url="", page=None)

@@ -54,7 +54,7 @@ def ask_wallet(relying_party: RelyingParty, browser: PlainBrowser) -> tuple[Form
     return forms.with_field("authResponse").set("authResponse", answer.auth_response), answer
 
 
-def test_one_code_redeemed_by_fifty_at_once_gives_one_token(relying_party: RelyingParty) -> None:
+def test_k2_one_code_redeemed_by_fifty_at_once_gives_one_token(relying_party: RelyingParty) -> None:
     browser = PlainBrowser(relying_party.bridge)
     form, _ = ask_wallet(relying_party, browser)
     consent = browser.submit(form)
@@ -71,7 +71,7 @@ def test_one_code_redeemed_by_fifty_at_once_gives_one_token(relying_party: Relyi
     assert relying_party.userinfo(granted["access_token"]).status_code == 401
 
 
-def test_one_refresh_token_used_by_fifty_at_once_gives_one_token_that_lives(
+def test_r1_one_refresh_token_used_by_fifty_at_once_gives_one_token_that_lives(
     relying_party: RelyingParty,
 ) -> None:
     browser = PlainBrowser(relying_party.bridge)

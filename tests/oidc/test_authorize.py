@@ -160,7 +160,7 @@ LOOK_ALIKES = {
 }
 
 
-def test_the_table_of_look_alikes_is_long_and_has_no_twins():
+def test_a1_the_table_of_look_alikes_is_long_and_has_no_twins():
     assert len(LOOK_ALIKES) >= 80
     assert len(set(LOOK_ALIKES.values())) == len(LOOK_ALIKES)
     assert REGISTERED not in LOOK_ALIKES.values()
@@ -173,7 +173,7 @@ def test_the_registered_redirect_uri_is_taken():
 
 
 @pytest.mark.parametrize("case", LOOK_ALIKES)
-def test_a_look_alike_of_the_registered_redirect_uri_is_never_followed(case):
+def test_a1_a_look_alike_of_the_registered_redirect_uri_is_never_followed(case):
     query = authorize_query(WIKI, redirect_uri=LOOK_ALIKES[case])
 
     with pytest.raises(ShownError) as caught:
@@ -324,7 +324,7 @@ def test_what_is_wrong_with_a_request_of_a_known_client_is_sent_to_it(case):
     ],
     ids=["unknown client", "no client", "foreign URI", "no URI", "URI of another client"],
 )
-def test_nothing_is_ever_sent_while_the_target_is_in_doubt(case, doubt, code):
+def test_a3_nothing_is_ever_sent_while_the_target_is_in_doubt(case, doubt, code):
     changes, _ = SENT[case]
 
     with pytest.raises(ShownError) as caught:
@@ -386,7 +386,7 @@ def test_nobody_is_let_off_a_half(client, changes):
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state"])
-def test_a_repeated_parameter_that_decides_the_target_is_shown(name):
+def test_a8_a_repeated_parameter_that_decides_the_target_is_shown(name):
     query = authorize_query()
 
     with pytest.raises(ShownError) as caught:
@@ -411,7 +411,7 @@ def test_a_repeated_parameter_that_decides_the_target_is_shown(name):
         "foo",
     ],
 )
-def test_any_other_repeated_parameter_is_told_to_the_client(name):
+def test_a8_any_other_repeated_parameter_is_told_to_the_client(name):
     query = {**authorize_query(), name: authorize_query().get(name, "value")}
 
     with pytest.raises(SentError) as caught:
@@ -447,7 +447,7 @@ def test_an_empty_value_beside_a_real_one_is_no_repetition():
 
 @pytest.mark.parametrize("value", ["a\0b", "\0", "a\ufffdb", "x" * 4097])
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state", "scope", "nonce", "foo"])
-def test_a_value_that_cannot_be_trusted_to_be_read_right_is_shown(name, value):
+def test_a8_a_value_that_cannot_be_trusted_to_be_read_right_is_shown(name, value):
     with pytest.raises(ShownError) as caught:
         authorize(authorize_query(**{name: value}))
 
@@ -546,7 +546,7 @@ def test_a_single_claim_is_asked_for_if_a_scope_of_the_client_would_give_it(allo
 
 
 @pytest.mark.parametrize("client", [HOMESERVER, WIKI, replace(WIKI, auth_methods=("none",))])
-def test_pkce_is_required_of_every_client(client: Client):
+def test_k3_pkce_is_required_of_every_client(client: Client):
     target = Target(client, client.redirect_uris[0], None)
     parameters = {"response_type": "code", "scope": "openid"}
 
@@ -593,7 +593,7 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize("case", PROMPTS)
-def test_prompt_and_max_age_come_down_to_three_facts(case):
+def test_a6_prompt_and_max_age_come_down_to_three_facts(case):
     changes, proof_after, ask_anyway, silent = PROMPTS[case]
 
     request = authorize(authorize_query(**changes))

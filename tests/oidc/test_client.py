@@ -92,7 +92,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_plain_web_address_is_never_registered(case):
+def test_a4_what_is_no_plain_web_address_is_never_registered(case):
     with pytest.raises(BridgeError) as caught:
         check_redirect_uri(BAD[case])
 
@@ -106,7 +106,7 @@ RESERVED = ["code", "state", "iss", "error", "error_description", "error_uri"]
 @pytest.mark.parametrize(
     "query", ["{}=x", "{}=", "{}", "a=b&{}=x", "{}=x&a=b", "&&{}=x", "a&{}", "{}=x;y"]
 )
-def test_a_query_with_a_parameter_that_we_append_is_never_registered(name, query):
+def test_a2_a_query_with_a_parameter_that_we_append_is_never_registered(name, query):
     with pytest.raises(BridgeError) as caught:
         check_redirect_uri(f"https://wiki.example/callback?{query.format(name)}")
 
@@ -115,7 +115,7 @@ def test_a_query_with_a_parameter_that_we_append_is_never_registered(name, query
 
 
 @pytest.mark.parametrize("query", ["%63ode=x", "c%6Fde=x", "stat%65=x", "%69%73%73=x"])
-def test_a_parameter_that_we_append_cannot_hide_behind_percent_signs(query):
+def test_a2_a_parameter_that_we_append_cannot_hide_behind_percent_signs(query):
     with pytest.raises(BridgeError) as caught:
         check_redirect_uri(f"https://wiki.example/callback?{query}")
 

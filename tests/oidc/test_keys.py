@@ -48,7 +48,7 @@ def test_two_keys_are_never_the_same(key, other):
     assert key.kid != other.kid
 
 
-def test_a_kid_is_the_thumbprint_of_the_public_key(key):
+def test_j6_a_kid_is_the_thumbprint_of_the_public_key(key):
     assert key.kid == thumbprint(key.key.as_dict(private=False))
 
 
@@ -66,7 +66,7 @@ def test_the_thumbprint_is_that_of_the_example_in_rfc_7638():
     assert thumbprint(example) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_what_is_published_has_no_private_parts(key, other):
+def test_j5_what_is_published_has_no_private_parts(key, other):
     document = jwks([key, other])
 
     for published in document["keys"]:

@@ -54,11 +54,11 @@ def test_times_are_whole_seconds():
 
 
 @pytest.mark.parametrize("nonce", ["n", "n" * 512, " !~", "\"'<>&"])
-def test_the_nonce_of_the_request_comes_back_byte_for_byte(nonce):
+def test_k8_the_nonce_of_the_request_comes_back_byte_for_byte(nonce):
     assert make_id_token(nonce=nonce)["nonce"] == nonce
 
 
-def test_there_is_no_nonce_if_none_was_sent():
+def test_k8_there_is_no_nonce_if_none_was_sent():
     assert "nonce" not in make_id_token(nonce=None)
 
 
@@ -66,13 +66,13 @@ PROTOCOL = ["iss", "aud", "iat", "exp", "auth_time", "nonce", "sid", "at_hash"]
 
 
 @pytest.mark.parametrize("name", PROTOCOL)
-def test_no_claim_of_a_person_can_stand_in_the_place_of_the_protocols(name):
+def test_k9_no_claim_of_a_person_can_stand_in_the_place_of_the_protocols(name):
     claims = make_id_token(person_claims={**ANN, name: "evil"})
 
     assert claims == make_id_token()
 
 
-def test_no_claim_of_a_person_can_stand_in_for_a_nonce_that_was_not_sent():
+def test_k9_no_claim_of_a_person_can_stand_in_for_a_nonce_that_was_not_sent():
     claims = make_id_token(person_claims={**ANN, "nonce": "evil"}, nonce=None)
 
     assert "nonce" not in claims
@@ -101,7 +101,7 @@ def test_the_left_half_hash_is_that_of_the_examples_in_openid_connect_core(token
     assert left_half_hash(token) == expected
 
 
-def test_at_hash_belongs_to_the_access_token():
+def test_k8_at_hash_belongs_to_the_access_token():
     assert make_id_token(access_token="jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y")["at_hash"] == (
         "77QmUPtjPfzWtF2AnpK9RQ"
     )
@@ -131,7 +131,7 @@ def test_a_logout_token_names_the_session_and_the_person():
     }
 
 
-def test_a_logout_token_has_no_nonce_so_that_it_is_no_id_token():
+def test_l3_a_logout_token_has_no_nonce_so_that_it_is_no_id_token():
     assert "nonce" not in make_logout_token()
 
 

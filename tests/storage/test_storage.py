@@ -202,7 +202,7 @@ def rsa_keys(connection: Connection, seal: Seal) -> list[SigningKey]:
 
 
 @pytest.mark.usefixtures("keys_put_back")
-def test_a_rotation_publishes_a_key_before_it_signs(app: Flask, settings: Settings) -> None:
+def test_j6_a_rotation_publishes_a_key_before_it_signs(app: Flask, settings: Settings) -> None:
     seal: Seal = settings.seal()
     with app.app_context():
         with read() as connection:
@@ -220,7 +220,7 @@ def test_a_rotation_publishes_a_key_before_it_signs(app: Flask, settings: Settin
 
 
 @pytest.mark.usefixtures("keys_put_back")
-def test_a_retired_key_is_forgotten_when_its_last_token_has_died(
+def test_j6_a_retired_key_is_forgotten_when_its_last_token_has_died(
     app: Flask, settings: Settings
 ) -> None:
     life = timedelta(hours=1)

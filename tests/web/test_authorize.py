@@ -43,7 +43,7 @@ def test_a_request_of_synapse_leads_to_the_sign_in_page(ann: Person) -> None:
         ({"state": "a\0b"}, "request_malformed"),
     ],
 )
-def test_while_the_target_is_in_doubt_an_error_is_shown(
+def test_a3_while_the_target_is_in_doubt_an_error_is_shown(
     ann: Person, changes: dict[str, str | None], code: str
 ) -> None:
     answer = ann.authorize(**changes)
@@ -93,7 +93,7 @@ def test_once_the_target_is_known_an_error_is_sent_back(
 
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri", "state"])
-def test_a_repeated_parameter_that_decides_the_target_is_shown(ann: Person, name: str) -> None:
+def test_a8_a_repeated_parameter_that_decides_the_target_is_shown(ann: Person, name: str) -> None:
 
     query = authorize_query()
     answer = ann.get("/authorize?" + urlencode([*query.items(), (name, query[name])]))
@@ -102,7 +102,7 @@ def test_a_repeated_parameter_that_decides_the_target_is_shown(ann: Person, name
     assert "Location" not in answer.headers
 
 
-def test_another_repeated_parameter_is_sent_back(ann: Person) -> None:
+def test_a8_another_repeated_parameter_is_sent_back(ann: Person) -> None:
 
     query = urlencode([*authorize_query().items(), ("redirectUrl", "https://other.example/")])
     answer = ann.get("/authorize?" + query)
@@ -158,13 +158,13 @@ def test_prompt_none_is_silent_for_a_remembered_consent(ann: Person) -> None:
     assert "code" in query_of(ann.authorize(prompt="none").location)
 
 
-def test_prompt_none_without_consent_is_told(ann: Person) -> None:
+def test_a6_prompt_none_without_consent_is_told(ann: Person) -> None:
     ann.sign_in()
 
     assert query_of(ann.authorize(prompt="none").location)["error"] == "consent_required"
 
 
-def test_prompt_login_asks_for_a_fresh_proof(ann: Person, clock: Clock) -> None:
+def test_a6_prompt_login_asks_for_a_fresh_proof(ann: Person, clock: Clock) -> None:
     ann.sign_in(remember=True)
     clock.advance(seconds=1)
 
@@ -175,7 +175,7 @@ def test_prompt_login_asks_for_a_fresh_proof(ann: Person, clock: Clock) -> None:
     assert "code" in query_of(ann.prove(answer.location).location)
 
 
-def test_max_age_counts_from_the_proof(ann: Person, clock: Clock) -> None:
+def test_a6_max_age_counts_from_the_proof(ann: Person, clock: Clock) -> None:
     ann.sign_in(remember=True)
     clock.advance(seconds=61)
 
@@ -238,7 +238,7 @@ HINTS = {
 
 @pytest.mark.spec("OIDC Core", "3.1.2.1")
 @pytest.mark.parametrize("whose", HINTS)
-def test_a_silent_request_with_another_hint_is_refused(
+def test_a6_a_silent_request_with_another_hint_is_refused(
     ann: Person, bob: Person, whose: str
 ) -> None:
     own = str(ann.tokens(remember=True)["id_token"])

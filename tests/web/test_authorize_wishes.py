@@ -78,7 +78,7 @@ def test_a_no_travels_so_too(ann: Person, decision: str) -> None:
     assert fields_of(page.text, WIKI.redirect_uris[0])["error"] == "access_denied"
 
 
-def test_a_hostile_state_stays_text(ann: Person) -> None:
+def test_a4_a_hostile_state_stays_text(ann: Person) -> None:
     state = "\"'><script>alert(1)</script>&amp;"
 
     page = ann.authorize(WIKI, response_mode="form_post", prompt="none", state=state)
@@ -117,7 +117,7 @@ def test_whoever_else_is_signed_in_is_asked_to_step_aside(
 
 
 @pytest.mark.spec("OIDC Core", "5.5.1")
-def test_the_client_is_never_given_another_than_it_asked_for(
+def test_a6_the_client_is_never_given_another_than_it_asked_for(
     ann: Person, bob: Person, clock: Clock
 ) -> None:
     hint = str(ann.tokens(WIKI)["id_token"])
@@ -229,7 +229,7 @@ def test_a_voluntary_wish_is_no_reason_to_refuse(ann: Person, changes: dict[str,
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_state_of_6_kilobytes_is_refused_cleanly(ann: Person, method: str) -> None:
+def test_a8_a_state_of_6_kilobytes_is_refused_cleanly(ann: Person, method: str) -> None:
     changes = {"state": "s" * 6000}
     if method == "GET":
         answer = ann.authorize(WIKI, **changes)

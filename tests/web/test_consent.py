@@ -47,7 +47,7 @@ def test_the_browser_may_follow_the_form_to_a_native_app(ann: Person) -> None:
     assert "element on this device" in page.text
 
 
-def test_no_code_exists_before_consent(app: Flask, ann: Person) -> None:
+def test_a5_no_code_exists_before_consent(app: Flask, ann: Person) -> None:
     ann.get(consent_url(ann))
 
     assert count(app, AuthorizationRow) == 0
@@ -62,7 +62,7 @@ def test_a_no_is_sent_to_the_client_and_leaves_nothing(app: Flask, ann: Person) 
     assert count(app, ConsentRow) == 0
 
 
-def test_a_second_press_of_the_button_does_nothing(app: Flask, ann: Person) -> None:
+def test_a5_a_second_press_of_the_button_does_nothing(app: Flask, ann: Person) -> None:
     url = consent_url(ann)
     form = {**fields_of(ann.get(url).text, url), "decision": "allow"}
     ann.post(url, dict(form))
@@ -141,7 +141,7 @@ def rename_client(app: Flask, name: str) -> None:
     app.extensions["oidc_bridge"].snapshots.forget()
 
 
-def test_another_browser_cannot_open_or_answer_the_question(
+def test_a5_another_browser_cannot_open_or_answer_the_question(
     app: Flask, ann: Person, bob: Person
 ) -> None:
     url = consent_url(ann)

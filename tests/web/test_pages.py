@@ -150,7 +150,7 @@ def test_secrets_are_never_logged(
     assert not [secret for secret in secrets if secret in log]
 
 
-def test_secrets_are_kept_as_hashes_only(app: Flask, ann: Person) -> None:
+def test_d4_secrets_are_kept_as_hashes_only(app: Flask, ann: Person) -> None:
     tokens = ann.tokens(scope="openid profile offline_access", scopes=("profile", "offline_access"))
     cookies = [
         ann.browser.get_cookie(name, domain="bridge.example")

@@ -78,7 +78,7 @@ def test_a_browser_without_cookies_is_told_so(ann: Person, bob: Person) -> None:
     assert "cookies_missing" in answer.text
 
 
-def test_another_browser_cannot_post_the_answer(app: Flask, ann: Person, bob: Person) -> None:
+def test_a5_another_browser_cannot_post_the_answer(app: Flask, ann: Person, bob: Person) -> None:
     """Log-in CSRF (security W11): Bob's browser is given Ann's finished answer."""
     fields, auth_request = ann.read_challenge(ann.authorize().location)
     answer = ann.wallet.answer(auth_request, now=ann.clock())
@@ -452,7 +452,7 @@ def test_the_sign_in_page_after_the_proof_leads_to_consent(ann: Person) -> None:
     assert ann.get(sign_in_url).location == consent_url
 
 
-def test_the_consent_page_before_the_proof_leads_to_sign_in(ann: Person) -> None:
+def test_a5_the_consent_page_before_the_proof_leads_to_sign_in(ann: Person) -> None:
     sign_in_url = ann.authorize().location
     request_id = sign_in_url.rpartition("/")[2]
 

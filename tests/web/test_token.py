@@ -40,7 +40,7 @@ def test_a_code_becomes_tokens(ann: Person) -> None:
     assert "refresh_token" not in tokens
 
 
-def test_a_code_is_good_once_and_a_second_use_ends_what_the_first_gave(
+def test_k2_a_code_is_good_once_and_a_second_use_ends_what_the_first_gave(
     app: Flask, ann: Person
 ) -> None:
     code = code_of(ann)
@@ -68,7 +68,7 @@ WRONG = {
     [pick for pick in product([False, True], repeat=4) if any(pick)],
     ids=lambda pick: "-".join(w for w, on in zip(BINDINGS, pick, strict=True) if on),
 )
-def test_a_code_is_bound_to_client_redirect_uri_verifier_and_time(
+def test_k1_a_code_is_bound_to_client_redirect_uri_verifier_and_time(
     app: Flask, ann: Person, clock: Clock, wrong: tuple[bool, bool, bool, bool]
 ) -> None:
     other_client, other_uri, other_verifier, late = wrong
@@ -165,7 +165,7 @@ def test_a_client_with_a_secret_must_show_it(app: Flask, ann: Person) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "text/plain"])
-def test_other_content_types_are_refused(app: Flask, content_type: str) -> None:
+def test_k10_other_content_types_are_refused(app: Flask, content_type: str) -> None:
     answer = app.test_client().post("/token", data="{}", content_type=content_type, base_url=ISSUER)
 
     assert answer.status_code == 400
@@ -205,7 +205,7 @@ def test_signing_out_before_redemption_gives_nothing(app: Flask, ann: Person) ->
     assert redeem(app, code).get_json()["error"] == "invalid_grant"
 
 
-def test_of_fifty_takers_of_one_code_exactly_one_wins(app: Flask, ann: Person) -> None:
+def test_k2_of_fifty_takers_of_one_code_exactly_one_wins(app: Flask, ann: Person) -> None:
     code = code_of(ann)
 
     with ThreadPoolExecutor(50) as pool:
