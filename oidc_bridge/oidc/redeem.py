@@ -13,6 +13,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.request_object import MAX_REQUEST_OBJECT
 from oidc_bridge.oidc.scopes import within
 
 _MAX_VALUE = 4096
@@ -46,7 +47,8 @@ def read_form(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     for name, value in pairs:
         if not value:
             continue
-        if name in form or len(value) > _MAX_VALUE or "\0" in value:
+        most = MAX_REQUEST_OBJECT if name == "request" else _MAX_VALUE
+        if name in form or len(value) > most or "\0" in value:
             raise SentError("invalid_request", "A parameter is repeated or not acceptable.")
         form[name] = value
     return form

@@ -62,6 +62,16 @@ def test_a_field_of_4096_characters_is_read():
 # --- what is asked ---
 
 
+@pytest.mark.parametrize(("size", "is_read"), [(16_384, True), (16_385, False)])
+def test_a_request_object_that_is_pushed_may_be_longer(size, is_read):
+    if is_read:
+        assert read_form([("request", "x" * size)])
+        return
+    with pytest.raises(SentError) as caught:
+        read_form([("request", "x" * size)])
+    assert caught.value.code == "invalid_request"
+
+
 def test_a_code_request_is_read():
     assert read_request(FORM) == CodeRequest("the-code", URI, VERIFIER)
 

@@ -331,6 +331,12 @@ def test_a_signed_request_may_be_pushed(app: Flask, ann: Person) -> None:
     assert query_of(finish(ann, come(ann, request_uri, SIGNER)).location)["state"] == "inside"
 
 
+def test_a_signed_request_that_is_too_long_for_a_link_may_be_pushed(app: Flask) -> None:
+    answer = push_signed(app, claims={"userinfo": {f"x{number:03}": None for number in range(500)}})
+
+    assert answer.status_code == 201, answer.text
+
+
 @pytest.mark.spec("RFC 9449", "10")
 def test_the_key_that_the_code_is_for_is_kept_with_it(app: Flask, ann: Person) -> None:
     finish(ann, come(ann, pushed(app, dpop_jkt="k" * 43)))
