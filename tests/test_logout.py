@@ -18,6 +18,7 @@ from oidc_bridge.storage.outbox import LogoutDeliveryRow, delivery_log
 from oidc_bridge.storage.prune import prune_all
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, read_id_token
+from tests.fakes import FakeFetch
 
 
 @dataclass
@@ -79,6 +80,20 @@ def test_l3_a_logout_token_is_what_synapse_and_mas_want(
     assert claims["jti"]
     assert "nonce" not in claims
     assert outcomes(app) == [("told", 1, True)]
+
+
+def test_l3_a_person_who_signs_out_waits_for_no_client(
+    app: Flask, ann: Person, clock: Clock, fetch: FakeFetch
+) -> None:
+    """The view only keeps what is to be told: it opens no socket that could be slow."""
+    ann.tokens()
+    before = list(fetch.calls)
+
+    assert ann.sign_out().status_code == 303
+
+    assert fetch.calls == before
+    assert outcomes(app) == [("", 0, False)]
+    assert "Where you are signed in" not in ann.account_page()
 
 
 def test_a_client_that_was_told_is_not_told_again(app: Flask, ann: Person, clock: Clock) -> None:

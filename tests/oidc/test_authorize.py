@@ -182,6 +182,17 @@ def test_a1_a_look_alike_of_the_registered_redirect_uri_is_never_followed(case):
     assert caught.value.code == "redirect_uri_mismatch"
 
 
+@pytest.mark.parametrize("name", ["code", "state", "iss", "error", "error_description"])
+@pytest.mark.parametrize("form", ["{}&{}=evil", "{}#{}=evil", "{}?{}=evil", "{}%26{}=evil"])
+def test_a2_what_we_append_cannot_be_sent_along_with_a_registered_uri(name, form):
+    query = authorize_query(WIKI, redirect_uri=form.format(REGISTERED, name))
+
+    with pytest.raises(ShownError) as caught:
+        authorize(query)
+
+    assert caught.value.code == "redirect_uri_mismatch"
+
+
 def test_one_of_many_registered_redirect_uris_is_taken_and_no_other():
     wiki = replace(WIKI, redirect_uris=("https://a.example/cb", "https://b.example/cb"))
 

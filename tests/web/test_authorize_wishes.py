@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from tests.driver import (
     HOMESERVER,
     WIKI,
     Person,
+    enrol,
     fields_of,
     query_of,
     read_id_token,
@@ -85,6 +87,39 @@ def test_a4_a_hostile_state_stays_text(ann: Person) -> None:
 
     assert "<script>alert" not in page.text
     assert fields_of(page.text, WIKI.redirect_uris[0])["state"] == state
+
+
+def test_a4_a_hostile_redirect_uri_stays_an_attribute(app: Flask, ann: Person) -> None:
+    uri = "https://wiki.example/c?a='onx=alert(1)&b=(&lt;)*'&amp;"
+    client = enrol(app, replace(WIKI, id="odd", redirect_uris=(uri,)))
+
+    page = ann.authorize(client, response_mode="form_post", prompt="none")
+
+    assert page.status_code == 200
+    assert "'onx=" not in page.text
+    assert fields_of(page.text, uri)["error"] == "login_required"
+
+
+@pytest.mark.spec("RFC 9207", "2")
+@pytest.mark.parametrize("outcome", ["code", "error"])
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+def test_a9_an_answer_names_the_issuer_and_holds_no_token(
+    ann: Person, mode: str, outcome: str
+) -> None:
+    prompt = {"code": None, "error": "none"}[outcome]
+    answer = ann.authorize(WIKI, response_mode=mode, prompt=prompt)
+    if outcome == "code":
+        answer = ann.decide(ann.prove(answer.location).location)
+
+    if mode == "query":
+        assert "#" not in answer.location
+        sent = query_of(answer.location)
+        assert sent.pop("from") == "bridge"
+    else:
+        sent = fields_of(answer.text, WIKI.redirect_uris[0])
+    expected = {"code": {"code"}, "error": {"error", "error_description"}}[outcome]
+    assert set(sent) == expected | {"iss", "state"}
+    assert (sent["iss"], sent["state"]) == ("https://bridge.example", "state-1")
 
 
 # --- about whom ---

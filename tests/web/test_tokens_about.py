@@ -1,5 +1,6 @@
 """Introspection and revocation: whose tokens, and what others learn of them."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import Client, ClientMetadata
+from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.storage import write
 from oidc_bridge.storage.resource_servers import allow_introspection, deny_introspection
 from oidc_bridge.web import tokens_about
@@ -21,6 +24,7 @@ from tests.driver import (
     WIKI,
     Person,
     ask_token,
+    authorize_query,
     enrol,
     query_of,
     read_id_token,
@@ -228,6 +232,51 @@ def test_a_signed_answer_opens_nothing(app: Flask, ann: Person) -> None:
 
     assert userinfo(app, signed).status_code == 401
     assert query_of(ann.authorize(id_token_hint=signed).location)["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("more", ["a", "a" * 10_000, " ", "\t"])
+def test_i4_an_id_that_goes_on_is_another_one_and_never_cut(
+    app: Flask, ann: Person, more: str
+) -> None:
+    longest = enrol(app, replace(WIKI, id="a" * 64))
+    longer = replace(longest, id=longest.id + more)
+    token = str(ann.tokens(longest)["access_token"])
+    auth = (longer.id, secret_of(longest))
+    post = app.test_client().post
+    by_header = [
+        post(path, data={"token": token, **authorize_query(longest)}, base_url=ISSUER, auth=auth)
+        for path in ("/introspect", "/revoke", "/par", "/token")
+    ]
+    form = {"client_id": longer.id, "client_secret": secret_of(longest), "token": token}
+    by_form = [post(path, data=form, base_url=ISSUER) for path in ("/introspect", "/revoke")]
+    shown = ann.authorize(longer)
+
+    assert {answer.status_code for answer in by_header + by_form} <= {400, 401}
+    assert 400 <= shown.status_code < 500
+    assert "Location" not in shown.headers
+    assert introspect(app, token, longest)["active"] is True
+
+
+def test_i4_a_subject_that_goes_on_is_nobodys(app: Flask, ann: Person) -> None:
+    sub = str(read_id_token(app, str(ann.tokens(WIKI, remember=True)["id_token"]))["sub"])
+
+    def ask_for(subject: str) -> TestResponse:
+        claims = json.dumps({"id_token": {"sub": {"value": subject}}})
+        return ann.authorize(WIKI, prompt="none", claims=claims)
+
+    assert "code" in query_of(ask_for(sub).location)
+    assert query_of(ask_for(sub + "x").location)["error"] == "login_required"
+    too_long = ask_for(sub + "x" * 10_000)
+    assert 400 <= too_long.status_code < 500
+    assert "Location" not in too_long.headers
+
+
+def test_i4_no_id_is_registered_that_is_longer_than_what_is_kept() -> None:
+    check_client(replace(WIKI, id="a" * 64))
+    for length in (65, 10_000):
+        with pytest.raises(BridgeError) as caught:
+            check_client(replace(WIKI, id="a" * length))
+        assert caught.value.code == "client_id_malformed"
 
 
 def test_dead_tokens_are_not_active(app: Flask, ann: Person, clock: Clock) -> None:
