@@ -255,6 +255,12 @@ def test_d3_who_names_a_site_as_theirs_lives_there(member):
     assert refused(client_uri=HOME, **{member: AWAY[member]}) == "invalid_client_metadata"
 
 
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u200f", "\u200b", "\u00ad", "\ufeff", "\n"])
+def test_d7_a_name_with_signs_that_turn_text_or_that_nobody_sees_is_refused(sign):
+    assert refused(client_name=f"Ba{sign}nk") == "invalid_client_metadata"
+    assert taken(client_name="Bank, Bücher & Ко")["client_name"] == "Bank, Bücher & Ко"
+
+
 def test_a_subdomain_and_loopback_are_at_home():
     assert taken(
         client_uri=HOME,
