@@ -56,6 +56,7 @@ def outcomes(app: Flask) -> list[tuple[str, int, bool]]:
         return [(outcome, tries, done is not None) for outcome, tries, done in found]
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.5")
 def test_l3_a_logout_token_is_what_synapse_and_mas_want(
     app: Flask, ann: Person, clock: Clock
 ) -> None:
@@ -123,6 +124,7 @@ def test_l3_trouble_is_tried_again_later(
     assert homeserver.got[0][1] != homeserver.got[1][1]  # a fresh jti and times
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.8")
 def test_a_token_that_is_refused_is_tried_a_few_times_only(
     app: Flask, ann: Person, clock: Clock
 ) -> None:

@@ -101,6 +101,7 @@ def test_an_answer_without_a_question_is_refused() -> None:
     assert refused.value.code == "state_mismatch"
 
 
+@pytest.mark.spec("OIDC Core", "3.1.3.7")
 @pytest.mark.parametrize(
     "change",
     [
@@ -156,6 +157,7 @@ def test_a_logout_token_names_the_session() -> None:
     assert a_party().read_logout(signed(LOGOUT), now=NOW) == "session-1"
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.6")
 @pytest.mark.parametrize(
     ("change", "code"),
     [

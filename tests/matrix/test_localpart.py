@@ -7,6 +7,7 @@ from oidc_bridge.matrix.localpart import candidates, is_legal
 ADDRESS = "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"
 
 
+@pytest.mark.spec("Matrix", "localpart grammar")
 @pytest.mark.parametrize(
     "localpart",
     [
@@ -82,6 +83,7 @@ def test_synapse_would_change_or_refuse_it(localpart):
     assert not is_legal(localpart)
 
 
+@pytest.mark.spec("Matrix", "localpart grammar")
 @pytest.mark.parametrize("server_name", ["matrix.example", "m.example:8448", "s" * 230])
 def test_a_matrix_id_has_at_most_255_characters(server_name):
     room = 255 - len("@:") - len(server_name)

@@ -172,6 +172,8 @@ def test_the_registered_redirect_uri_is_taken():
     assert target == Target(WIKI, REGISTERED, None)
 
 
+@pytest.mark.spec("RFC 9700", "2.1")
+@pytest.mark.spec("RFC 6749", "3.1.2")
 @pytest.mark.parametrize("case", LOOK_ALIKES)
 def test_a1_a_look_alike_of_the_registered_redirect_uri_is_never_followed(case):
     query = authorize_query(WIKI, redirect_uri=LOOK_ALIKES[case])
@@ -323,6 +325,7 @@ def test_what_is_wrong_with_a_request_of_a_known_client_is_sent_to_it(case):
     assert caught.value.code == code
 
 
+@pytest.mark.spec("RFC 6749", "4.1.2.1")
 @pytest.mark.parametrize("case", SENT)
 @pytest.mark.parametrize(
     ("doubt", "code"),
@@ -406,6 +409,7 @@ def test_a8_a_repeated_parameter_that_decides_the_target_is_shown(name):
     assert caught.value.code == "request_malformed"
 
 
+@pytest.mark.spec("RFC 6749", "3.1")
 @pytest.mark.parametrize(
     "name",
     [
@@ -441,6 +445,7 @@ def test_the_name_of_a_repeated_parameter_is_told_in_letters_that_are_allowed():
     assert caught.value.detail == f"The parameter ???script???{'x' * 28} is given twice."
 
 
+@pytest.mark.spec("RFC 6749", "3.1")
 def test_a_parameter_without_a_value_counts_as_not_sent():
     query = authorize_query(prompt="", max_age="", request="", response_mode="", nonce="")
 
@@ -556,6 +561,7 @@ def test_a_single_claim_is_asked_for_if_a_scope_of_the_client_would_give_it(allo
 # --- PKCE ---
 
 
+@pytest.mark.spec("RFC 7636", "4.4.1")
 @pytest.mark.parametrize("client", [HOMESERVER, WIKI, replace(WIKI, auth_methods=("none",))])
 def test_k3_pkce_is_required_of_every_client(client: Client):
     target = Target(client, client.redirect_uris[0], None)
@@ -568,6 +574,7 @@ def test_k3_pkce_is_required_of_every_client(client: Client):
     assert "PKCE" in caught.value.detail
 
 
+@pytest.mark.spec("RFC 7636", "4.3")
 @pytest.mark.parametrize("challenge", ["A" * 43, "z9-_" * 10 + "abc", CHALLENGE])
 def test_a_sha256_in_base64url_is_a_challenge(challenge):
     assert authorize(authorize_query(code_challenge=challenge)).code_challenge == challenge

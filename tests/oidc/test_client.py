@@ -134,6 +134,7 @@ def test_logout_tokens_may_go_to_any_web_address_that_an_operator_names(uri):
     assert check_backchannel_uri(uri) == uri
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.2")
 @pytest.mark.parametrize(
     "uri",
     [

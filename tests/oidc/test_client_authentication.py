@@ -58,6 +58,7 @@ def test_a_client_without_a_secret_only_says_its_name():
     )
 
 
+@pytest.mark.spec("RFC 6749", "2.3.1")
 @pytest.mark.parametrize(
     ("authorization", "client_id", "secret"),
     [
@@ -118,6 +119,7 @@ def test_a_bad_header_is_not_saved_by_a_good_form():
     assert caught.value.code == "invalid_client"
 
 
+@pytest.mark.spec("RFC 6749", "2.3")
 @pytest.mark.parametrize("authorization", [basic("wiki:secret"), basic("other:x"), "Bearer x", ""])
 def test_a_client_that_authenticates_in_two_ways_is_refused(authorization):
     form = {**FORM, "client_id": "wiki", "client_secret": "secret"}
@@ -424,6 +426,7 @@ REFUSED_FORMS = {
 }
 
 
+@pytest.mark.spec("RFC 7523", "2.2")
 @pytest.mark.parametrize("what", REFUSED_FORMS)
 def test_an_assertion_is_refused_with(what):
     code, changes = REFUSED_FORMS[what]

@@ -172,6 +172,7 @@ def test_the_issuer_is_in_every_answer_as_is_said():
     assert query_of(make_answer(target, {"code": "x"}, issuer=ISSUER).url)["iss"] == ISSUER
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.1")
 def test_synapse_reads_that_it_can_sign_people_out():
     assert DOCUMENT["backchannel_logout_supported"] is True
     assert DOCUMENT["backchannel_logout_session_supported"] is True

@@ -37,6 +37,7 @@ def test_empty_fields_count_as_not_sent():
     assert read_form([("scope", ""), ("code", "x"), ("scope", "")]) == {"code": "x"}
 
 
+@pytest.mark.spec("RFC 6749", "3.2")
 @pytest.mark.parametrize("name", [*FORM, "client_id", "client_secret", "scope", "foo"])
 @pytest.mark.parametrize("again", ["x", "y"])
 def test_a_repeated_field_is_refused_even_if_it_says_the_same(name, again):
@@ -155,6 +156,7 @@ RFC_VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 RFC_CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
+@pytest.mark.spec("RFC 7636", "4.6")
 def test_the_verifier_of_rfc_7636_fits_its_challenge():
     check(replace(ASKED, code_verifier=RFC_VERIFIER), challenge=RFC_CHALLENGE)
 
@@ -164,6 +166,7 @@ def s256(verifier: str) -> str:
     return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+@pytest.mark.spec("RFC 7636", "4.1")
 @pytest.mark.parametrize("length", [43, 44, 127, 128])
 def test_a_verifier_may_have_43_to_128_characters(length):
     verifier = ("aZ09-._~" * 16)[:length]
@@ -219,6 +222,7 @@ def test_a_verifier_without_a_challenge_is_refused():
     assert "without a code_challenge" in caught.value.detail
 
 
+@pytest.mark.spec("RFC 7636", "4.6")
 @pytest.mark.parametrize("verifier", ["w" * 43, VERIFIER + "v", VERIFIER.upper(), CHALLENGE])
 def test_k3_another_verifier_is_refused(verifier):
     with pytest.raises(SentError) as caught:

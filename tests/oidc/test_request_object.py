@@ -117,6 +117,7 @@ WRONG = {
 }
 
 
+@pytest.mark.spec("RFC 9101", "4")
 @pytest.mark.spec("RFC 9101", "6.2")
 @pytest.mark.parametrize("case", WRONG)
 def test_a_request_object_is_refused_for(case):

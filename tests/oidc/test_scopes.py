@@ -16,6 +16,7 @@ ANN = Person(
 )
 
 
+@pytest.mark.spec("OIDC Core", "5.4")
 @pytest.mark.parametrize(
     ("scopes", "claims"),
     [
@@ -49,6 +50,7 @@ def test_what_a_person_lacks_is_left_out(lacking, left):
     assert set(claims_for(SCOPES, replace(ANN, **{lacking: None}))) == left
 
 
+@pytest.mark.spec("OIDC Core", "5.1")
 def test_an_email_address_is_never_said_to_be_verified():
     assert claims_for(["email"], ANN)["email_verified"] is False
 

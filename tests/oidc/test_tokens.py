@@ -33,6 +33,7 @@ def make_id_token(**changes: object) -> dict[str, object]:
     )
 
 
+@pytest.mark.spec("OIDC Core", "2")
 def test_an_id_token_says_who_for_whom_and_when():
     assert make_id_token() == {
         **ANN,
@@ -53,6 +54,7 @@ def test_times_are_whole_seconds():
     assert all(type(claims[name]) is int for name in ("iat", "exp", "auth_time"))
 
 
+@pytest.mark.spec("OIDC Core", "2")
 @pytest.mark.parametrize("nonce", ["n", "n" * 512, " !~", "\"'<>&"])
 def test_k8_the_nonce_of_the_request_comes_back_byte_for_byte(nonce):
     assert make_id_token(nonce=nonce)["nonce"] == nonce
@@ -96,6 +98,7 @@ HASHES = [
 ]
 
 
+@pytest.mark.spec("OIDC Core", "3.1.3.6")
 @pytest.mark.parametrize(("token", "expected"), HASHES)
 def test_the_left_half_hash_is_that_of_the_examples_in_openid_connect_core(token, expected):
     assert left_half_hash(token) == expected
@@ -118,6 +121,7 @@ def make_logout_token() -> dict[str, object]:
     )
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.4")
 def test_a_logout_token_names_the_session_and_the_person():
     assert make_logout_token() == {
         "iss": "https://bridge.example",
@@ -131,6 +135,7 @@ def test_a_logout_token_names_the_session_and_the_person():
     }
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.4")
 def test_l3_a_logout_token_has_no_nonce_so_that_it_is_no_id_token():
     assert "nonce" not in make_logout_token()
 

@@ -64,6 +64,7 @@ def test_the_request_is_the_same_for_the_same_challenge():
     assert a_blockstack().invite(a_challenge("two")).message != REQUEST
 
 
+@pytest.mark.spec("Blockstack Auth", "authRequest")
 def test_the_request_says_what_wallets_read():
     token = parse(REQUEST)
 
@@ -104,6 +105,7 @@ def test_the_challenge_survives_in_the_wallets_return_address():
 # a good answer
 
 
+@pytest.mark.spec("Blockstack Auth", "authResponse")
 def test_an_answer_proves_the_identity():
     app_key = PrivateKey(ANN.app_key(ORIGIN)).public_key.format()
 
@@ -342,6 +344,7 @@ def test_an_answer_without_the_claim_is_unbound():
     assert refusal_of(without=("private_key", "version")) == "unbound"
 
 
+@pytest.mark.spec("Blockstack Auth", "authResponse")
 def test_an_answer_for_another_challenge_is_refused():
     other = a_blockstack().invite(a_challenge("two")).message
 
@@ -398,6 +401,7 @@ def test_an_association_by_the_identity_is_taken():
     assert sign_in(change={"associationToken": association()})
 
 
+@pytest.mark.spec("Blockstack Auth", "association token")
 @pytest.mark.parametrize(
     "token",
     {
@@ -570,6 +574,7 @@ GOOD_FILE = ANN.profile_file({"name": "File"})
 GOOD_TOKEN = GOOD_FILE[0]["token"]
 
 
+@pytest.mark.spec("Blockstack Auth", "profile token")
 @pytest.mark.parametrize(
     "file",
     {

@@ -25,11 +25,13 @@ def a_domain(name: str) -> str:
     return clarity.tuple_of(members).hex()
 
 
+@pytest.mark.spec("SIP-005", "Clarity values")
 def test_a_domain_has_the_bytes_of_the_libraries():
     assert a_domain("Chat bridge") == SIGN_IN["domain"]
     assert a_domain("Other app") == ELSEWHERE["domain"]
 
 
+@pytest.mark.spec("SIP-018", "message")
 def test_a_message_has_the_bytes_of_the_libraries():
     members = {
         "uri": clarity.string_ascii(VECTORS["policy"]["redirect_uri"]),

@@ -105,6 +105,7 @@ def test_a_signature_number_out_of_range_is_refused(number, part):
     assert refusal_of(with_signature(forged)) == "signature"
 
 
+@pytest.mark.spec("Blockstack Auth", "jsontokens")
 @pytest.mark.parametrize(
     "header",
     [

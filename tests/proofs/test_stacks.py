@@ -60,6 +60,7 @@ def test_it_is_a_proof():
     assert proof.method == "stacks"
 
 
+@pytest.mark.spec("EIP-4361", "message")
 def test_the_text_is_laid_out_as_eip_4361_says():
     text = a_stacks().invite(a_challenge(address=ADDRESS)).message
 
@@ -173,6 +174,7 @@ def test_a_signed_text_proves_the_stx_key():
     )
 
 
+@pytest.mark.spec("SIP-018", "message")
 def test_a_signed_structure_proves_the_same_key():
     assert OURS.structured
     signed = ANN.sign_structured(OURS.structured.domain, OURS.structured.message)

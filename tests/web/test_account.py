@@ -108,6 +108,7 @@ def test_removing_one_app_leaves_another_at_the_same_homeserver(app: Flask, ann:
         assert len(list(left)) == 1
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.3")
 def test_signing_out_tells_every_client_of_this_session(app: Flask, ann: Person) -> None:
     ann.tokens()
     ann.tokens(redirectUrl="https://other.example/")

@@ -53,6 +53,7 @@ def test_a3_while_the_target_is_in_doubt_an_error_is_shown(
     assert code in answer.text
 
 
+@pytest.mark.spec("RFC 6749", "4.1.2.1")
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -114,6 +115,7 @@ def test_unknown_parameters_are_ignored(ann: Person) -> None:
     assert ann.authorize(foo="bar", display="page").location.startswith("/sign-in/")
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
 def test_a_request_may_be_posted(ann: Person) -> None:
 
     answer = ann.post("/authorize", dict(authorize_query()))
@@ -158,12 +160,14 @@ def test_prompt_none_is_silent_for_a_remembered_consent(ann: Person) -> None:
     assert "code" in query_of(ann.authorize(prompt="none").location)
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.6")
 def test_a6_prompt_none_without_consent_is_told(ann: Person) -> None:
     ann.sign_in()
 
     assert query_of(ann.authorize(prompt="none").location)["error"] == "consent_required"
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
 def test_a6_prompt_login_asks_for_a_fresh_proof(ann: Person, clock: Clock) -> None:
     ann.sign_in(remember=True)
     clock.advance(seconds=1)
@@ -175,6 +179,7 @@ def test_a6_prompt_login_asks_for_a_fresh_proof(ann: Person, clock: Clock) -> No
     assert "code" in query_of(ann.prove(answer.location).location)
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
 def test_a6_max_age_counts_from_the_proof(ann: Person, clock: Clock) -> None:
     ann.sign_in(remember=True)
     clock.advance(seconds=61)
@@ -184,6 +189,7 @@ def test_a6_max_age_counts_from_the_proof(ann: Person, clock: Clock) -> None:
     assert ann.authorize(max_age="0").location.startswith("/sign-in/")
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
 @pytest.mark.parametrize("prompt", ["consent", "select_account"])
 def test_these_prompts_ask_again_despite_a_remembered_consent(ann: Person, prompt: str) -> None:
     ann.sign_in(remember=True)

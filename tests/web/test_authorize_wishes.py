@@ -248,6 +248,7 @@ def test_the_account_page_lists_a_claim_that_was_given(ann: Person) -> None:
 # --- what is only accepted ---
 
 
+@pytest.mark.spec("OIDC Core", "3.1.2.1")
 @pytest.mark.parametrize(
     "changes",
     [

@@ -335,6 +335,7 @@ def test_the_page_tells_an_app_in_clear_from_one_on_https(ann: Person) -> None:
 # ---- token endpoint
 
 
+@pytest.mark.spec("RFC 6749", "5.1")
 def test_tokens_are_not_kept_by_old_caches_either(ann: Person) -> None:
     """RFC 6749 section 5.1 and OIDC Core 3.1.3.3 ask for both headers."""
     answer = redeem(ann.app, query_of(ann.sign_in())["code"])

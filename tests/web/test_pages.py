@@ -50,6 +50,7 @@ def test_pages_are_locked_down(ann: Person, path: str) -> None:
     assert headers["Strict-Transport-Security"]
 
 
+@pytest.mark.spec("OIDC Discovery", "4")
 def test_discovery_is_what_the_module_says_and_may_be_kept(app: Flask) -> None:
     answer = app.test_client().get("/.well-known/openid-configuration", base_url=ISSUER)
 
@@ -63,6 +64,7 @@ def test_discovery_is_what_the_module_says_and_may_be_kept(app: Flask) -> None:
     assert again.data == b""
 
 
+@pytest.mark.spec("RFC 8414", "3")
 def test_oauth_metadata_is_the_same_document(app: Flask) -> None:
     client = app.test_client()
 

@@ -178,6 +178,7 @@ def test_r3_a_narrower_access_token_leaves_the_refresh_token_as_wide_as_it_was(
     assert refresh(app, narrow)["scope"] == "openid profile offline_access"
 
 
+@pytest.mark.spec("OIDC Core", "12")
 def test_r3_without_openid_there_is_no_id_token(app: Flask, ann: Person) -> None:
     answer = refresh(app, ann.tokens(**OFFLINE), scope="profile")
 

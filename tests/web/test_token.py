@@ -29,6 +29,7 @@ def code_of(person: Person, **changes: object) -> str:
     return query_of(person.sign_in(**changes))["code"]
 
 
+@pytest.mark.spec("RFC 6749", "5.1")
 def test_a_code_becomes_tokens(ann: Person) -> None:
     answer = redeem(ann.app, code_of(ann))
 
@@ -40,6 +41,7 @@ def test_a_code_becomes_tokens(ann: Person) -> None:
     assert "refresh_token" not in tokens
 
 
+@pytest.mark.spec("RFC 6749", "4.1.2")
 def test_k2_a_code_is_good_once_and_a_second_use_ends_what_the_first_gave(
     app: Flask, ann: Person
 ) -> None:
@@ -71,6 +73,7 @@ BINDINGS = [
 ]
 
 
+@pytest.mark.spec("RFC 6749", "4.1.3")
 @pytest.mark.parametrize("wrong", BINDINGS, ids=lambda pick: "-".join(filter(None, pick)))
 def test_k1_a_code_is_bound_to_client_redirect_uri_verifier_and_time(
     app: Flask, ann: Person, clock: Clock, wrong: tuple[str, str, str, str]
@@ -117,6 +120,7 @@ def test_another_clients_replay_does_not_end_the_tokens(app: Flask, ann: Person)
     assert userinfo(app, tokens["access_token"]).status_code == 200
 
 
+@pytest.mark.spec("RFC 6749", "5.2")
 @pytest.mark.parametrize("missing", ["code", "redirect_uri", "code_verifier", "grant_type"])
 def test_each_parameter_is_needed(app: Flask, ann: Person, missing: str) -> None:
     form = {
@@ -133,6 +137,7 @@ def test_each_parameter_is_needed(app: Flask, ann: Person, missing: str) -> None
     assert answer.get_json()["error"] == "invalid_request"
 
 
+@pytest.mark.spec("RFC 6749", "5.2")
 def test_a_wrong_secret_is_refused_and_leaves_the_code_alone(app: Flask, ann: Person) -> None:
     code = code_of(ann)
 
@@ -272,6 +277,8 @@ def test_parallel_refreshes_give_one_success(app: Flask, ann: Person) -> None:
     assert sum("access_token" in answer for answer in answers) == 1
 
 
+@pytest.mark.spec("Back-Channel Logout", "2.7")
+@pytest.mark.spec("OIDC Core", "11")
 def test_signing_out_leaves_what_was_given_to_last_beyond_it(app: Flask, ann: Person) -> None:
     lasting, short = ann.tokens(**OFFLINE), ann.tokens()
     ann.sign_out()
@@ -324,6 +331,7 @@ def test_an_expired_access_token_is_refused(app: Flask, ann: Person, clock: Cloc
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
+@pytest.mark.spec("RFC 6750", "3")
 def test_userinfo_without_a_token_says_only_that_one_is_needed(app: Flask) -> None:
     answer = app.test_client().get("/userinfo", base_url=ISSUER)
 
