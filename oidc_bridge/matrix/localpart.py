@@ -3,7 +3,10 @@
 Matrix appendices, "User Identifiers"; what Synapse makes of others: synapse-rp section 4.
 """
 
+import hashlib
 import re
+
+from oidc_bridge.origins import read_origin
 
 # "=" is legal in Matrix, but Synapse escapes with it and so escapes it too.
 _LEGAL = re.compile(r"[a-z0-9./+-][a-z0-9._/+-]*")
@@ -31,3 +34,33 @@ def candidates(address: str, name: str | None, server_name: str | None = None) -
     wanted = [name] if name else []
     wanted += [lowered, *(f"{lowered}.{number}" for number in range(2, 12))]
     return [localpart for localpart in wanted if is_legal(localpart, server_name)]
+
+
+def candidates_alone(main: str, app_key: str, server_name: str | None = None) -> list[str]:
+    """Return the localparts by which one app alone may know a person, best first.
+
+    ``<main>+<host>``, as OI Chat's app users were called. *main* is held by the person's main
+    persona and no host has a ``+``, so two apps or two people never want the same. Where that is
+    no legal localpart (an IPv6 address, a very long host), a digest takes the host's place.
+
+    Args:
+        main: The localpart of the main persona.
+        app_key: The app's whole origin (``https://chat.example:8443``) or scheme (``element:``).
+    """
+    digest = hashlib.sha256(app_key.encode()).hexdigest()[:20]
+    wanted = (f"{main}+{_part_of(app_key)}", f"{main}+{digest}", f"{main[:200]}+{digest}")
+    return [localpart for localpart in wanted if is_legal(localpart, server_name)]
+
+
+def _part_of(app_key: str) -> str:
+    """Return what tells one app from all others.
+
+    A port follows another ``+``: of ``:8443`` Synapse would make ``=3a8443``, and of ``=3a8443``
+    it would make ``=3d3a8443``.
+    """
+    scheme, _, rest = app_key.partition(":")
+    if not rest:
+        return f"app+{scheme}"
+    origin = read_origin(app_key)
+    host = origin.netloc.replace(":", "+")
+    return host if origin.scheme == "https" else f"http+{host}"

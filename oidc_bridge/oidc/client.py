@@ -11,6 +11,8 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.origins import read_origin
 
 Kind = Literal["homeserver", "web"]
+# What holds for apps of a homeserver that no rule of the operator names.
+Unknown = Literal["ask", "allow", "alone", "deny"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"]
 
 # RFC 9700 section 4.1: what we append must never be there already (Keycloak CVE-2026-9689).
@@ -87,6 +89,7 @@ class Client:
         auth_methods: how it may authenticate at the token endpoint.
         scopes: all it may ask for; ``required_scopes``: what people cannot untick.
         server_name: the right half of Matrix IDs at a homeserver, if known.
+        unknown_apps: see `apps.whitelist`; says nothing of a client that is itself the app.
     """
 
     id: str
@@ -100,6 +103,7 @@ class Client:
     server_name: str | None = None
     backchannel_logout_uri: str | None = None
     metadata: ClientMetadata = ClientMetadata()
+    unknown_apps: Unknown = "ask"
 
     @property
     def is_native(self) -> bool:

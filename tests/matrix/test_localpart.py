@@ -2,7 +2,7 @@
 
 import pytest
 
-from oidc_bridge.matrix.localpart import candidates, is_legal
+from oidc_bridge.matrix.localpart import candidates, candidates_alone, is_legal
 
 ADDRESS = "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"
 
@@ -136,3 +136,38 @@ def test_every_candidate_is_legal_and_no_two_are_the_same():
 
 def test_nothing_is_a_candidate_where_nothing_fits():
     assert candidates(ADDRESS, "ann.id", "s" * 250) == []
+
+
+ALONE = {
+    "https://chat.example": "alice.btc+chat.example",
+    "https://chat.example:8443": "alice.btc+chat.example+8443",
+    "http://chat.example": "alice.btc+http+chat.example",
+    "http://localhost:3000": "alice.btc+http+localhost+3000",
+    "https://xn--cht-5cd.example": "alice.btc+xn--cht-5cd.example",
+    "https://app": "alice.btc+app",
+    "element:": "alice.btc+app+element",
+    "app:": "alice.btc+app+app",
+    "web+chat:": "alice.btc+app+web+chat",
+}
+
+
+@pytest.mark.parametrize(("app_key", "localpart"), ALONE.items())
+def test_an_app_alone_knows_a_person_by_its_own_host(app_key, localpart):
+    assert candidates_alone("alice.btc", app_key)[0] == localpart
+
+
+def test_no_two_apps_want_the_same_localpart():
+    assert len(set(ALONE.values())) == len(ALONE)
+
+
+@pytest.mark.parametrize(
+    "app_key",
+    ["https://[2001:db8::1]", "https://[2001:db8::1]:8443", f"https://{'a.' * 120}example"],
+)
+def test_where_the_host_makes_no_localpart_a_digest_takes_its_place(app_key):
+    wanted = candidates_alone("alice.btc", app_key, "matrix.example")
+
+    assert wanted
+    assert all(is_legal(localpart, "matrix.example") for localpart in wanted)
+    assert wanted[0].startswith("alice.btc+")
+    assert wanted[0] != candidates_alone("alice.btc", "https://[2001:db8::2]")[0]
