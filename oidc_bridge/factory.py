@@ -36,7 +36,9 @@ from oidc_bridge.web import (
     joining,
     naming,
     par,
+    personas,
     public,
+    refused,
     registration,
     sign_out,
     signin,
@@ -83,7 +85,7 @@ def create_app(
     install(app, Bridge(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock))
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration),
-        *(signin, answers, elsewhere, handover, joining, naming, consent),
+        *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, wallets, sign_out, end_session),
     ):
         app.register_blueprint(part.views)

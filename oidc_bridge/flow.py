@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oidc_bridge.apps.consent import Consent, Question, reasons_to_ask, still_granted
+from oidc_bridge.apps.whitelist import AsWhom, Verdict
 from oidc_bridge.errors import SentError
 
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """The person must prove who they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellDenied:
+    """The app may not sign this person in; they are told why, and by whom."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosePersona:
+    """Apps know the person by several IDs here, and they must say as which they confirm this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,9 @@ class Issue:
     scopes: tuple[str, ...]
 
 
-Step = SignIn | ChooseName | AskConsent | Refuse | Issue
+# What is put to the person on a page; the rest is answered to the client.
+Ask = SignIn | TellDenied | ChoosePersona | ChooseName | AskConsent
+Step = Ask | Refuse | Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ class Situation:
         question: what consent would be asked for; None while nobody is signed in.
         consent: the earlier yes to this app, if it stands.
         is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
+        verdict: what the rules say of this app and this person.
+        as_whom: as whom the app would know the person.
         is_known: the person has said yes to an app of this client, and that yes still stands.
         ask_anyway, silent: see `AuthorizationRequest`.
         must_choose_name: the person owns several names, and no client's persona settles which.
@@ -70,6 +87,9 @@ class Situation:
     is_known: bool
     ask_anyway: bool
     silent: bool
+    verdict: Verdict
+    as_whom: AsWhom = "main"
+    must_choose_persona: bool = False
     must_choose_name: bool = False
     is_expected: bool = True
 
@@ -90,6 +110,14 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
         # OIDC Core 3.1.2.1: never silently another. Who is here may choose only once, at the
         # sign-in page; see `web.authorize`.
         return Refuse(SentError("login_required", "Somebody else is signed in."))
+    if now_is.must_choose_persona:
+        if now_is.silent:
+            return Refuse(SentError("interaction_required", "The person must choose an ID."))
+        return ChoosePersona()
+    if now_is.verdict.word == "deny":
+        if now_is.silent:
+            return Refuse(SentError("access_denied", "This app may not sign this person in."))
+        return TellDenied(now_is.verdict)
     if now_is.must_choose_name:
         if now_is.silent:
             return Refuse(SentError("interaction_required", "The person must choose a name."))
@@ -97,6 +125,8 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
     if now_is.is_reauthentication and now_is.is_known and not now_is.ask_anyway:
         return Issue(("openid",))
     reasons = reasons_to_ask(now_is.question, now_is.consent, now=now)
+    if now_is.consent is not None and not now_is.verdict.permits(now_is.as_whom):
+        reasons = (*reasons, "whitelist")
     if now_is.consent is None or reasons or now_is.ask_anyway:
         if now_is.silent:
             return Refuse(SentError("consent_required", "The person must be asked first."))

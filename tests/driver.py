@@ -37,6 +37,7 @@ HOMESERVER = Client(
     required_scopes=("openid",),
     server_name="matrix.example",
     backchannel_logout_uri="https://matrix.example/_synapse/client/oidc/backchannel_logout",
+    unknown_apps="allow",
 )
 WIKI = Client(
     id="wiki",
@@ -200,10 +201,15 @@ class Person:
         *,
         scopes: tuple[str, ...] = ("profile",),
         remember: bool = False,
+        as_whom: str | None = None,
         **changes: object,
     ) -> TestResponse:
-        """Answer the consent page."""
-        fields: dict[str, object] = dict(fields_of(self.get(consent_url).text, consent_url))
+        """Answer the consent page; ``as_whom`` chooses another ID than the page suggests."""
+        page = self.get(consent_url).text
+        fields: dict[str, object] = dict(fields_of(page, consent_url))
+        suggested = re.search(r'name="as" value="([a-z]+)" checked', page)
+        if suggested:
+            fields["as"] = as_whom or suggested[1]
         fields |= {"decision": decision, "scope": list(scopes)}
         if remember:
             fields["remember"] = "yes"
@@ -215,6 +221,7 @@ class Person:
         *,
         scopes: tuple[str, ...] = ("profile",),
         remember: bool = False,
+        as_whom: str | None = None,
         **changes: str | None,
     ) -> str:
         """Go all the way; return the URL that brings the code to the client."""
@@ -222,7 +229,7 @@ class Person:
         if answer.location.startswith("/sign-in/"):
             answer = self.prove(answer.location)
         if answer.location.startswith("/consent/"):
-            answer = self.decide(answer.location, scopes=scopes, remember=remember)
+            answer = self.decide(answer.location, scopes=scopes, remember=remember, as_whom=as_whom)
         assert answer.status_code == 303, answer.text
         assert answer.location.startswith(client.redirect_uris[0]), answer.location
         return answer.location

@@ -7,7 +7,17 @@ from itertools import product
 import pytest
 
 from oidc_bridge.apps.consent import TEXT_VERSION, Consent, Question
-from oidc_bridge.flow import AskConsent, Issue, Refuse, SignIn, Situation, next_step
+from oidc_bridge.apps.whitelist import Verdict
+from oidc_bridge.flow import (
+    AskConsent,
+    ChoosePersona,
+    Issue,
+    Refuse,
+    SignIn,
+    Situation,
+    TellDenied,
+    next_step,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -25,6 +35,9 @@ YES = Consent(
     given_at=NOW - timedelta(days=1),
     remembered_until=NOW + timedelta(days=1),
 )
+ALLOWED = Verdict("allow", "operator", ("main", "alone"))
+UNDECIDED = Verdict("ask", "policy", ("alone", "main"))
+DENIED = Verdict("deny", "operator", why="app_denied")
 # Ann is signed in, said yes before, and nothing is special.
 ANN = Situation(
     authenticated_at=NOW - 60 * SECOND,
@@ -35,6 +48,7 @@ ANN = Situation(
     is_known=True,
     ask_anyway=False,
     silent=False,
+    verdict=ALLOWED,
 )
 NOBODY = {"authenticated_at": None, "question": None, "consent": None}
 STALE = {"proof_after": ANN.authenticated_at + SECOND}
@@ -88,6 +102,29 @@ TABLE = {
         {**UIA, **FRESH, "ask_anyway": True},
         AskConsent(("first",)),
     ),
+    "the app is denied": ({"verdict": DENIED}, TellDenied(DENIED)),
+    "a denied app, and nobody is signed in": ({**NOBODY, "verdict": DENIED}, SignIn()),
+    "a denied app, and consent is asked anyway": (
+        {"verdict": DENIED, "ask_anyway": True},
+        TellDenied(DENIED),
+    ),
+    "a re-authentication when no app may know them any more": (
+        {**UIA, **FRESH, "verdict": DENIED},
+        TellDenied(DENIED),
+    ),
+    "a denied app does not ask for a name first": (
+        {"verdict": DENIED, "must_choose_name": True},
+        TellDenied(DENIED),
+    ),
+    "an app that came off the list": ({"verdict": UNDECIDED}, AskConsent(("whitelist",))),
+    "an app that nobody has allowed, under its own ID": (
+        {"verdict": UNDECIDED, "as_whom": "alone"},
+        Issue(("openid", "profile")),
+    ),
+    "a re-authentication by somebody with several IDs": (
+        {**UIA, **FRESH, "must_choose_persona": True},
+        ChoosePersona(),
+    ),
     "somebody else is here, with an old proof": ({**STALE, "is_expected": False}, SignIn()),
     "known to the client, but not re-authenticating": (
         {"consent": None, "is_known": True},
@@ -113,6 +150,10 @@ SILENT = {
     "the first time": ({"consent": None}, "consent_required"),
     "a yes to less": ({"question": MORE}, "consent_required"),
     "asked anyway": ({"ask_anyway": True}, "consent_required"),
+    "the app is denied": ({"verdict": DENIED}, "access_denied"),
+    "several IDs": ({**UIA, "must_choose_persona": True}, "interaction_required"),
+    "several names": ({"must_choose_name": True}, "interaction_required"),
+    "an app that came off the list": ({"verdict": UNDECIDED}, "consent_required"),
 }
 
 
@@ -141,6 +182,8 @@ ALL = [
         (False, True),
         (False, True),
         (False, True),
+        (ALLOWED, UNDECIDED, DENIED),
+        ("main", "alone"),
     )
 ]
 
@@ -170,6 +213,18 @@ def test_without_a_live_consent_only_a_known_person_who_reauthenticates_gets_a_c
         ):
             assert situation.is_reauthentication
             assert situation.is_known
+
+
+def test_p1_a_denied_app_never_gets_a_code():
+    assert not any(
+        isinstance(step, Issue) for situation, step in steps() if situation.verdict is DENIED
+    )
+
+
+def test_p3_nobody_is_made_known_as_themselves_without_a_rule_or_a_yes_that_says_so():
+    for situation, step in steps():
+        if isinstance(step, Issue) and situation.verdict is UNDECIDED:
+            assert situation.as_whom == "alone" or situation.is_reauthentication
 
 
 def test_nothing_is_issued_when_consent_is_to_be_asked_anyway():

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from oidc_bridge.apps.whitelist import AsWhom
+
 # Bump when the words of the consent page change their meaning: everybody is asked again.
 TEXT_VERSION = 1
 
@@ -35,6 +37,7 @@ class Consent:
     text_version: int
     given_at: datetime
     remembered_until: datetime | None
+    as_whom: AsWhom = "main"
 
 
 def reasons_to_ask(

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client, ClientMetadata
+from oidc_bridge.oidc.client import Client, ClientMetadata, Unknown
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.requests import RequestRow
@@ -40,6 +40,7 @@ class ClientRow(Base):
     backchannel_logout_uri: Mapped[str | None] = mapped_column(Text)
     # Not "metadata": SQLAlchemy keeps that name for itself.
     registered: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
+    unknown_apps: Mapped[str] = mapped_column(Text, server_default="ask")
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -79,6 +80,7 @@ def all_clients(connection: Connection) -> Sequence[Client]:
             server_name=row.server_name,
             backchannel_logout_uri=row.backchannel_logout_uri,
             metadata=ClientMetadata.from_json(row.registered),
+            unknown_apps=row.unknown_apps,
         )
         for row in connection.execute(_CLIENTS)
     ]
@@ -104,7 +106,8 @@ def add_client(connection: Connection, client: Client, *, now: datetime) -> None
     """
     if connection.execute(select(ClientRow.id).where(ClientRow.id == client.id)).first():
         raise BridgeError("client_exists", client.id)
-    connection.execute(insert(ClientRow), {"id": client.id, **_to_row(client), "created_at": now})
+    row = {**_to_row(client), "unknown_apps": client.unknown_apps}
+    connection.execute(insert(ClientRow), {"id": client.id, **row, "created_at": now})
 
 
 def update_client(connection: Connection, client: Client) -> None:
@@ -121,6 +124,19 @@ def update_client(connection: Connection, client: Client) -> None:
     if changed.rowcount == 0:
         raise BridgeError("client_unknown", client.id)
     connection.execute(delete(RequestRow).where(RequestRow.client_id == client.id))
+
+
+def set_unknown_apps(connection: Connection, client_id: str, unknown: Unknown) -> None:
+    """Say what holds at a homeserver for apps that no rule names.
+
+    Raises:
+        BridgeError: ``client_unknown``, ``not_homeserver``.
+    """
+    if get_client(connection, client_id).kind != "homeserver":
+        raise BridgeError("not_homeserver", f"{client_id} is itself the app")
+    connection.execute(
+        update(ClientRow).where(ClientRow.id == client_id).values(unknown_apps=unknown)
+    )
 
 
 def _to_row(client: Client) -> dict[str, Any]:

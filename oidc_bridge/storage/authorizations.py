@@ -25,11 +25,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from oidc_bridge.apps.whitelist import AsWhom
 from oidc_bridge.oidc.scopes import Person
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.accounts import AccountRow
-from oidc_bridge.storage.personas import PersonaRow
+from oidc_bridge.storage.personas import MAIN, PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
 
 
@@ -65,6 +66,8 @@ class Authorization:
     """A live authorization and the person it is about, as they are known today.
 
     Attributes:
+        app: key of the app that it was given to.
+        as_whom: how that app knows the person.
         scopes: what it may still give (for an access token: what that token may).
         expires_at: of the code or token by which it was found.
         dpop_jkt: thumbprint of the key to which the request bound the code, if it did.
@@ -73,6 +76,8 @@ class Authorization:
     id: str
     client_id: str
     account_id: str
+    app: str
+    as_whom: AsWhom
     sid: str
     scopes: tuple[str, ...]
     nonce: str | None
@@ -93,6 +98,7 @@ FACTS = (
     _A.id,
     _A.client_id,
     _A.account_id,
+    _A.app,
     _A.sid,
     _A.scopes,
     _A.claims,
@@ -103,7 +109,7 @@ FACTS = (
     _A.created_at,
     _A.code_expires_at,
     _A.dpop_jkt.label("code_jkt"),
-    *(_P.sub, _P.localpart, _N.display_name, _N.picture, _N.email),
+    *(_P.sub, _P.localpart, _P.app.label("persona_of"), _N.display_name, _N.picture, _N.email),
 )
 
 
@@ -256,6 +262,8 @@ def to_authorization(
         id=row.id,
         client_id=row.client_id,
         account_id=row.account_id,
+        app=row.app,
+        as_whom="main" if row.persona_of == MAIN else "alone",
         sid=row.sid,
         scopes=tuple(scopes),
         nonce=row.nonce,

@@ -14,15 +14,16 @@ from sqlalchemy import (
     Row,
     Text,
     bindparam,
-    exists,
+    case,
     insert,
     select,
     text,
     update,
 )
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.apps.consent import TEXT_VERSION, Consent, Question
+from oidc_bridge.apps.whitelist import AsWhom
 from oidc_bridge.storage import Base, UtcTime, new_id
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.personas import MAIN, Persona, PersonaRow
@@ -40,6 +41,7 @@ class ConsentRow(Base):
     app_title: Mapped[str] = mapped_column(Text)
     client_name: Mapped[str] = mapped_column(Text)
     localpart: Mapped[str] = mapped_column(Text)
+    as_whom: Mapped[str] = mapped_column(Text, server_default="main")
     scopes: Mapped[list[str]] = mapped_column(JSON)
     claims: Mapped[list[str]] = mapped_column(JSON)
     granted: Mapped[list[str]] = mapped_column(JSON)
@@ -71,25 +73,33 @@ class AppConsent:
     app_title: str
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a client knows of an account that one of its apps asks for."""
+
+    main: Persona | None
+    alone: Persona | None
+    consent: Consent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """A persona, and a consent by which some app knows the account so."""
+
+    persona: Persona
+    consent: Consent
+    app: str
+    app_title: str
+
+
 _ADD = insert(ConsentRow)
 _CURRENT = select(ConsentRow.__table__).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
 _C, _P = ConsentRow, PersonaRow
-_OTHER = aliased(_C)
-_ANY = exists().where(
-    _OTHER.account_id == _P.account_id,
-    _OTHER.client_id == _P.client_id,
-    _OTHER.removed_at.is_(None),
-)
+_PERSONA = (_P.id.label("persona_id"), _P.sub, _P.localpart.label("persona"), _P.app.label("of"))
 _STANDING = (
-    select(
-        _P.id.label("persona_id"),
-        _P.sub,
-        _P.localpart.label("persona"),
-        _ANY.label("is_welcome"),
-        _C.__table__,
-    )
+    select(*_PERSONA, _C.__table__)
     .select_from(_P)
     .outerjoin(
         _C,
@@ -101,8 +111,24 @@ _STANDING = (
     .where(
         _P.account_id == bindparam("account_id"),
         _P.client_id == bindparam("client_id"),
-        _P.app == MAIN,
+        _P.app.in_((MAIN, bindparam("app"))),
     )
+)
+_WELCOMES = (
+    select(*_PERSONA, _C.__table__)
+    .select_from(_C)
+    .join(
+        _P,
+        (_P.account_id == _C.account_id)
+        & (_P.client_id == _C.client_id)
+        & (_P.app == case((_C.as_whom == "alone", _C.app), else_=MAIN)),
+    )
+    .where(
+        _C.account_id == bindparam("account_id"),
+        _C.client_id == bindparam("client_id"),
+        _C.removed_at.is_(None),
+    )
+    .order_by(_C.given_at.desc())
 )
 _BY_ID = _CURRENT.where(ConsentRow.id == bindparam("id"))
 _LIST = _CURRENT.order_by(ConsentRow.given_at.desc())
@@ -139,22 +165,33 @@ _AUTHORIZATIONS = select(AuthorizationRow.id).where(
 )
 
 
-def find_standing(
-    connection: Connection, account_id: str, client_id: str, app: str
-) -> tuple[Persona | None, Consent | None, bool]:
-    """Return as whom a client knows an account, the account's consent to one app there, and
-    whether any of its consents to apps there stands.
+def find_known(connection: Connection, account_id: str, client_id: str, app: str) -> Known:
+    """Return as whom one app at a client knows an account, or could, and the consent to it.
 
     One question: without a persona there can be no consent, since the first makes both.
     """
-    row = connection.execute(
+    rows = connection.execute(
         _STANDING, {"account_id": account_id, "client_id": client_id, "app": app}
-    ).first()
-    if row is None:
-        return None, None, False
-    persona = Persona(row.persona_id, row.sub, row.persona)
-    consent = None if row.id is None else _to_consent(row)
-    return persona, consent, bool(row.is_welcome)
+    ).all()
+    personas = {row.of: Persona(row.persona_id, row.sub, row.persona) for row in rows}
+    has_consent = bool(rows) and rows[0].id is not None
+    return Known(
+        main=personas.get(MAIN),
+        alone=personas.get(app) if app != MAIN else None,
+        consent=_to_consent(rows[0]) if has_consent else None,
+    )
+
+
+def find_welcomes(connection: Connection, account_id: str, client_id: str) -> Sequence[Welcome]:
+    """Return the consents to apps of a client that stand, latest first, each with the persona by
+    which its app knows the account."""
+    rows = connection.execute(_WELCOMES, {"account_id": account_id, "client_id": client_id})
+    return [
+        Welcome(
+            Persona(row.persona_id, row.sub, row.persona), _to_consent(row), row.app, row.app_title
+        )
+        for row in rows
+    ]
 
 
 def consents_of(connection: Connection, account_id: str) -> Sequence[AppConsent]:
@@ -186,6 +223,7 @@ def remember_consent(
     app: str,
     *,
     app_title: str,
+    as_whom: AsWhom,
     question: Question,
     granted: Sequence[str],
     remembered_until: datetime | None,
@@ -206,6 +244,7 @@ def remember_consent(
             "app_title": app_title,
             "client_name": question.client_name,
             "localpart": question.localpart,
+            "as_whom": as_whom,
             "scopes": list(question.scopes),
             "claims": list(question.claims),
             "granted": list(granted),
@@ -248,4 +287,5 @@ def _to_consent(row: Row[*tuple[Any, ...]]) -> Consent:
         text_version=row.text_version,
         given_at=row.given_at,
         remembered_until=row.remembered_until,
+        as_whom=row.as_whom,
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.storage.access_requests import AccessRequestRow, drop_open_requests
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
@@ -15,6 +16,7 @@ from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import settle_name
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
+from oidc_bridge.storage.whitelist import join_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,15 @@ _AGES = (
     .group_by(AccountRow.id, AccountRow.created_at)
     .order_by(AccountRow.created_at)
 )
-_MOVED = (IdentityRow, PersonaRow, ConsentRow, SessionRow, AuthorizationRow, EventRow)
+_MOVED = (
+    IdentityRow,
+    PersonaRow,
+    ConsentRow,
+    SessionRow,
+    AuthorizationRow,
+    AccessRequestRow,
+    EventRow,
+)
 
 
 def find_clashes(connection: Connection, first: str, second: str) -> Sequence[Clash]:
@@ -68,6 +78,8 @@ def join_accounts(connection: Connection, keep: str, gone: str, *, now: datetime
         hold_account(connection, account_id)
     if find_clashes(connection, keep, gone):
         raise PageError("accounts_clash", f"accounts={keep} {gone}", status=409)
+    join_rules(connection, keep, gone)
+    drop_open_requests(connection, gone, where_also=keep)
     for row in _MOVED:
         connection.execute(update(row).where(row.account_id == gone).values(account_id=keep))
     connection.execute(delete(AccountRow).where(AccountRow.id == gone))

@@ -41,6 +41,11 @@ class Persona:
     sub: str
     localpart: str
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it does not exist yet."""
+        return self.id is None
+
 
 _ADD = insert(PersonaRow)
 _TAKEN = select(PersonaRow.localpart).where(
@@ -63,9 +68,16 @@ def free_localpart(connection: Connection, client_id: str, wanted: Sequence[str]
 
 
 def add_persona(
-    connection: Connection, account_id: str, client_id: str, *, localpart: str, now: datetime
+    connection: Connection,
+    account_id: str,
+    client_id: str,
+    *,
+    localpart: str,
+    now: datetime,
+    app: str = MAIN,
 ) -> Persona:
-    """Register the main persona; IntegrityError if the localpart was taken meanwhile."""
+    """Register the main persona or that of one *app*; IntegrityError if the localpart was taken
+    meanwhile."""
     persona_id, sub = new_id(), new_id()
     connection.execute(
         _ADD,
@@ -73,7 +85,7 @@ def add_persona(
             "id": persona_id,
             "account_id": account_id,
             "client_id": client_id,
-            "app": MAIN,
+            "app": app,
             "sub": sub,
             "localpart": localpart,
             "created_at": now,

@@ -59,6 +59,7 @@ class RequestRow(Base):
     login_hint: Mapped[str | None] = mapped_column(Text)
     dpop_jkt: Mapped[str | None] = mapped_column(Text)
     pushed: Mapped[str | None] = mapped_column(Text)
+    persona_id: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 
@@ -70,6 +71,7 @@ class OpenRequest:
         authorization: What the client asks for; None if the person only wants their account page.
         proof_after: As in `AuthorizationRequest`; for the account page any live session will do.
         proved: What the sitting has proved so far, the latest last.
+        persona_id: As whom somebody re-authenticates, if they had to choose.
     """
 
     id: str
@@ -78,6 +80,7 @@ class OpenRequest:
     proof_after: datetime | None
     proved: tuple[Identity, ...]
     expires_at: datetime
+    persona_id: str | None = None
 
 
 _INSERT_REQUEST = insert(RequestRow)
@@ -98,6 +101,11 @@ _KEEP_PROVED = (
     update(RequestRow)
     .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
     .values(proved=bindparam("so_far"))
+)
+_CHOOSE_PERSONA = (
+    update(RequestRow)
+    .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
+    .values(persona_id=bindparam("persona"))
 )
 _ASK_ANYWAY = (
     update(RequestRow)
@@ -187,7 +195,15 @@ def _to_open_request(
     row: Row[*tuple[Any, ...]], authorization: AuthorizationRequest | None
 ) -> OpenRequest:
     proved = tuple(Identity.from_json(identity) for identity in row.proved)
-    return OpenRequest(row.id, row.purpose, authorization, row.proof_after, proved, row.expires_at)
+    return OpenRequest(
+        id=row.id,
+        purpose=row.purpose,
+        authorization=authorization,
+        proof_after=row.proof_after,
+        proved=proved,
+        expires_at=row.expires_at,
+        persona_id=row.persona_id,
+    )
 
 
 def close_request(connection: Connection, request_id: str, *, browser: str) -> None:
@@ -229,3 +245,14 @@ def keep_proved(
 def ask_consent_anyway(connection: Connection, request_id: str, *, browser: str) -> None:
     """Let the request go on only over the consent page, which shows who signs in."""
     connection.execute(_ASK_ANYWAY, {"request_id": request_id, "by": digest_of(browser)})
+
+
+def choose_persona(
+    connection: Connection, open_request: OpenRequest, persona_id: str, *, browser: str
+) -> OpenRequest:
+    """Keep as whom somebody re-authenticates."""
+    connection.execute(
+        _CHOOSE_PERSONA,
+        {"request_id": open_request.id, "by": digest_of(browser), "persona": persona_id},
+    )
+    return replace(open_request, persona_id=persona_id)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from oidc_bridge.errors import SentError, ShownError
-from oidc_bridge.flow import ChooseName, Issue, Refuse, SignIn
+from oidc_bridge.flow import Issue, Refuse, SignIn
 from oidc_bridge.oidc.answer import Answer, Target, make_error
 from oidc_bridge.oidc.authorize import AuthorizationRequest, find_target, read_parameters
 from oidc_bridge.oidc.client import Client
@@ -24,7 +24,8 @@ from oidc_bridge.web.asked import check, unwrap
 from oidc_bridge.web.par import PREFIX
 from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import current_session, keep_browser, new_browser
-from oidc_bridge.web.steps import Standing, go_on, issue, send_error, stand
+from oidc_bridge.web.standing import Standing, stand
+from oidc_bridge.web.steps import go_on, issue, page_of, send_error
 
 log = logging.getLogger(__name__)
 views = Blueprint("authorize", __name__)
@@ -119,10 +120,7 @@ def _begin(
     request_id = keep_request(connection, authorization, browser=browser, expires_at=now + life)
     if isinstance(standing.step, SignIn):
         make_challenge(connection, request_id, browser=browser, now=now)
-        return url_for("signin.choose", request_id=request_id)
-    if isinstance(standing.step, ChooseName):
-        return url_for("naming.review", request_id=request_id)
-    return url_for("consent.review", request_id=request_id)
+    return page_of(standing.step, request_id)
 
 
 def _stand(

@@ -1,19 +1,16 @@
 """The scoped consent page: which app asks, for what, and as whom it will know the person."""
 
-import json
-from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from hmac import compare_digest
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.consent import decide_scopes
+from oidc_bridge.apps.whitelist import AsWhom, Say, rule_name
 from oidc_bridge.errors import PageError, SentError
-from oidc_bridge.flow import AskConsent, ChooseName, SignIn
+from oidc_bridge.flow import ChooseName, ChoosePersona, Refuse, SignIn, TellDenied
 from oidc_bridge.oidc.answer import Answer
-from oidc_bridge.oidc.scopes import GRANTS, Person
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.consents import remember_consent
@@ -26,62 +23,20 @@ from oidc_bridge.storage.requests import (
     keep_proved,
 )
 from oidc_bridge.storage.sessions import Session
+from oidc_bridge.storage.whitelist import set_person_rule
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
-from oidc_bridge.web.cards import AppCard, card_of, matrix_id, person_card
-from oidc_bridge.web.notes import note_on
+from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.questions import ask_anew
+from oidc_bridge.web.review import review_of
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
-from oidc_bridge.web.steps import Standing, advance, go_on, issue, send_error, stand
+from oidc_bridge.web.standing import Standing, stand_open
+from oidc_bridge.web.steps import advance, go_on, issue, page_of, send_error
 
 views = Blueprint("consent", __name__, url_prefix="/consent")
 
+# Whoever must do this first is not asked for consent yet.
+_EARLIER = SignIn | TellDenied | ChoosePersona | ChooseName
 _WILL_NOT = ("The keys of your wallet", "Your coins", "What you do in other apps")
-_NEWS = {
-    "expired": "You said yes a while ago, and that yes has run out.",
-    "text": "What this page says has changed since you last said yes.",
-    "scopes": "The app asks for more than before.",
-    "claims": "There is more to share about you than before.",
-    "client_name": "The server behind the app has another name than before.",
-    "localpart": "The app will know you by another name than before.",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeRow:
-    """One scope on the page: a sentence and the value that would be sent."""
-
-    scope: str
-    title: str
-    value: str
-    required: bool
-    reason: str
-    checked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PersonaCard:
-    """As whom the app will know the person."""
-
-    mxid: str
-    localpart: str
-    is_new: bool
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """All that the page puts to the person; what they say yes to."""
-
-    app: AppCard
-    rows: tuple[ScopeRow, ...]
-    persona: PersonaCard
-    news: tuple[str, ...]
-
-    def fingerprint(self, request_id: str) -> str:
-        """Return a keyed digest: a yes counts only for exactly what was shown."""
-        rows = [(row.scope, row.title, row.value, row.required) for row in self.rows]
-        shown = (request_id, astuple(self.app), rows, astuple(self.persona))
-        return bridge().seal.digest(json.dumps(shown), purpose="consent")
 
 
 @views.get("/<id:request_id>")
@@ -89,20 +44,19 @@ def review(request_id: str) -> Response:
     """Ask."""
     browser, now = get_browser(), bridge().clock()
     with read() as connection:
-        open_request, session, standing = _look(connection, request_id, browser, now)
-    if session is None or isinstance(standing.step, SignIn):
-        return see_other(url_for("signin.choose", request_id=request_id))
-    if isinstance(standing.step, ChooseName):
-        return see_other(url_for("naming.review", request_id=request_id))
-    shown = _review(standing, session)
+        open_request, _, standing = _look(connection, request_id, browser, now)
+    if isinstance(standing.step, _EARLIER):
+        return see_other(page_of(standing.step, request_id))
+    shown = review_of(standing)
     let_form_lead_to(standing.authorization.target.redirect_uri, standing.app.key)
     return page(
         "consent/review.html",
         csrf=form_token(browser),
         shown=shown.fingerprint(request_id),
         app=shown.app,
-        person=person_card(session),
-        persona=shown.persona,
+        person=person_card(standing.signed_in),
+        choices=shown.choices,
+        before=shown.before,
         rows=shown.rows,
         news=shown.news,
         will_not=_WILL_NOT,
@@ -165,9 +119,9 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     Their answer counts even if an earlier yes has come to cover the request meanwhile.
     """
     open_request, session, standing = _look(connection, request_id, browser, now, is_change=True)
-    if session is None or isinstance(standing.step, SignIn | ChooseName):
+    if session is None or isinstance(standing.step, _EARLIER | Refuse):
         return advance(connection, open_request, session=session, browser=browser, now=now)
-    shown = _review(standing, session).fingerprint(request_id)
+    shown = review_of(standing).fingerprint(request_id)
     if not compare_digest(field("shown").encode(), shown.encode()):
         raise PageError("consent_changed", f"request={request_id}")
     client = standing.authorization.target.client
@@ -176,9 +130,11 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         asked=standing.authorization.scopes,
         required=client.required_scopes,
     )
-    if granted is None or standing.question is None:
+    if granted is None:
         raise PageError("form_malformed", "scope")
+    as_whom = _chosen(standing)
     close_request(connection, request_id, browser=browser)
+    _keep_choice(connection, standing, as_whom, now)
     life = timedelta(seconds=bridge().settings.lifetimes.consent)
     wants_to = request.form.get("remember") == "yes"
     consent_id = remember_consent(
@@ -187,7 +143,8 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         client.id,
         standing.app.key,
         app_title=standing.app.title,
-        question=standing.question,
+        as_whom=as_whom,
+        question=standing.question(as_whom),
         granted=granted,
         replaces=standing.consent,
         remembered_until=now + life if wants_to and standing.app.is_certain else None,
@@ -201,8 +158,48 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         client_id=client.id,
         app=standing.app.key,
         scopes=" ".join(granted),
+        as_whom=as_whom,
     )
-    return issue(connection, standing, granted, consent_id=consent_id, now=now)
+    return issue(connection, standing, granted, consent_id=consent_id, now=now, as_whom=as_whom)
+
+
+def _chosen(standing: Standing) -> AsWhom:
+    """Return as whom the posted form wants to be known.
+
+    Raises:
+        PageError: ``form_malformed`` for what was not offered.
+    """
+    choices = standing.choices
+    if len(choices) == 1 and "as" not in request.form:
+        return choices[0]
+    wanted = field("as")
+    for choice in choices:
+        if choice == wanted:
+            return choice
+    raise PageError("form_malformed", "as")
+
+
+def _keep_choice(
+    connection: Connection, standing: Standing, as_whom: AsWhom, now: datetime
+) -> None:
+    """Let the person's choice hold from now on, if the rules alone would have it otherwise."""
+    verdict = standing.verdict
+    if len(standing.choices) == 1 or as_whom == verdict.choices[0]:
+        return
+    client = standing.authorization.target.client
+    account_id = standing.signed_in.account_id
+    say: Say = "allow" if as_whom == "main" else "alone"
+    app = rule_name(client, standing.app.key)
+    set_person_rule(connection, account_id, app, say, now=now)
+    record(
+        connection,
+        "own rule set",
+        now=now,
+        account_id=account_id,
+        client_id=client.id,
+        app=app,
+        say=say,
+    )
 
 
 def _look(
@@ -225,60 +222,5 @@ def _look(
     session = current_session(connection, now=now)
     if session is not None and is_change:
         hold_account(connection, session.account_id)
-    standing = stand(
-        connection,
-        open_request.authorization,
-        proof_after=open_request.proof_after,
-        session=session,
-        now=now,
-        choose_localpart=True,
-    )
+    standing = stand_open(connection, open_request, session=session, now=now, choose_localpart=True)
     return open_request, session, standing
-
-
-def _review(standing: Standing, session: Session) -> Review:
-    client = standing.authorization.target.client
-    persona, person = standing.persona, standing.person
-    if persona is None or person is None:
-        raise RuntimeError("consent was about to be asked of nobody")
-    reasons = standing.step.reasons if isinstance(standing.step, AskConsent) else ()
-    # A box that nobody ticked is no yes: what is optional starts unticked.
-    before = standing.consent.granted if standing.consent else ()
-    required = client.required_scopes
-    return Review(
-        app=card_of(standing.app, client),
-        rows=tuple(
-            ScopeRow(
-                scope=scope,
-                title=GRANTS[scope].title,
-                value=_value(scope, person, matrix_id(person.localpart, client)),
-                required=scope in required,
-                reason="",
-                checked=scope in before,
-            )
-            for scope in standing.authorization.scopes
-        ),
-        persona=PersonaCard(
-            mxid=matrix_id(persona.localpart, client),
-            localpart=persona.localpart,
-            is_new=persona.id is None,
-            note=note_on(persona, session, client.server_name),
-        ),
-        news=tuple(_NEWS[reason] for reason in reasons if reason in _NEWS),
-    )
-
-
-def _value(scope: str, person: Person, mxid: str) -> str:
-    if scope == "openid" and mxid:
-        return mxid
-    if scope == "profile":
-        picture = f"picture from {urlsplit(person.picture).netloc}" if person.picture else ""
-        known = ", ".join(filter(None, (person.name, picture)))
-        return known or "Your wallet tells neither a name nor a picture"
-    if scope in ("email", "claim:email"):
-        return person.email or "Your wallet tells no e-mail address"
-    if scope == "claim:name":
-        return person.name or "Your wallet tells no name"
-    if scope == "claim:picture":
-        return person.picture or "Your wallet tells no picture"
-    return person.localpart if scope == "openid" else ""

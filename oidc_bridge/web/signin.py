@@ -21,7 +21,8 @@ from oidc_bridge.web.cards import AppCard, app_card, person_card
 from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
 from oidc_bridge.web.sittings import find_missing
-from oidc_bridge.web.steps import go_on, send_error, stand
+from oidc_bridge.web.standing import stand_open
+from oidc_bridge.web.steps import go_on, send_error
 
 log = logging.getLogger(__name__)
 views = Blueprint("signin", __name__, url_prefix="/sign-in")
@@ -177,11 +178,5 @@ def _is_signed_in(
     """Return whether the proof is done and only consent is left (a reload, the back button)."""
     if open_request.authorization is None or session is None:
         return False
-    standing = stand(
-        connection,
-        open_request.authorization,
-        proof_after=open_request.proof_after,
-        session=session,
-        now=now,
-    )
+    standing = stand_open(connection, open_request, session=session, now=now)
     return not isinstance(standing.step, SignIn)

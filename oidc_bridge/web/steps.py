@@ -1,139 +1,42 @@
-"""Where an authorization request stands, and the step that comes next.
+"""The step that comes next in an authorization request.
 
-Authorize, sign-in and consent all end here: look at what is true, ask `flow.next_step`, and go
-where it says. Nothing else issues a code.
+Authorize, sign-in and consent all end here: look at what is true (`web.standing`), and go where
+`flow.next_step` says. Nothing else issues a code.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from flask import Response, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.app import App, which_app
-from oidc_bridge.apps.consent import Consent, Question
+from oidc_bridge.apps.whitelist import AsWhom
 from oidc_bridge.errors import SentError
 from oidc_bridge.flow import (
+    Ask,
     AskConsent,
     ChooseName,
+    ChoosePersona,
     Issue,
     Refuse,
     SignIn,
-    Situation,
-    Step,
-    next_step,
+    TellDenied,
 )
-from oidc_bridge.identity import Profile
-from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.answer import Answer, make_answer, make_error
 from oidc_bridge.oidc.authorize import AuthorizationRequest
-from oidc_bridge.oidc.scopes import Person, claims_for
+from oidc_bridge.oidc.scopes import claims_for
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.authorizations import add_authorization
-from oidc_bridge.storage.consents import find_standing
-from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
+from oidc_bridge.storage.personas import MAIN, Persona, add_persona
 from oidc_bridge.storage.pushed import take_pushed
 from oidc_bridge.storage.requests import OpenRequest, close_request
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_forms_lead_only_to, page, see_other, source_of
+from oidc_bridge.web.standing import Standing, stand_open
 
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a request stands for the person in this browser.
-
-    ``person`` to ``question`` are None while nobody is signed in.
-    """
-
-    authorization: AuthorizationRequest
-    app: App
-    session: Session | None
-    persona: Persona | None
-    person: Person | None
-    question: Question | None
-    consent: Consent | None
-    step: Step
-
-    @property
-    def consent_id(self) -> str:
-        """Of the earlier yes; ``""`` if a re-authentication needed none."""
-        return self.consent.id if self.consent else ""
-
-    @property
-    def is_expected(self) -> bool:
-        """Whether the person is one whom the client asks for, if it asks for somebody."""
-        return _is_expected(self.authorization, self.persona)
-
-
-def stand(
-    connection: Connection,
-    authorization: AuthorizationRequest,
-    *,
-    proof_after: datetime | None,
-    session: Session | None,
-    now: datetime,
-    choose_localpart: bool = False,
-) -> Standing:
-    """Return where *authorization* stands; reads only.
-
-    Args:
-        choose_localpart: Find out which localpart a person new to this client would get; it is
-            needed to ask for consent, and not to know that it must be asked for.
-
-    Raises:
-        SentError: if the app that asks cannot be one.
-    """
-    client = authorization.target.client
-    app = which_app(client, authorization.target.redirect_uri, authorization.redirect_url)
-    persona = person = question = consent = None
-    is_welcome = False
-    if session is not None:
-        persona, consent, is_welcome = find_standing(
-            connection, session.account_id, client.id, app.key
-        )
-        if persona is None:
-            wanted = candidates(session.address, session.name, client.server_name)
-            free = free_localpart(connection, client.id, wanted) if choose_localpart else ""
-            persona = Persona(None, "", free)
-        person = _as_known(persona, session.profile)
-        released = claims_for(authorization.scopes, person)
-        question = Question(authorization.scopes, tuple(released), client.name, persona.localpart)
-    step = next_step(
-        Situation(
-            authenticated_at=session.authenticated_at if session else None,
-            proof_after=proof_after,
-            question=question,
-            consent=consent,
-            is_reauthentication=app.kind == "unknown",
-            is_known=is_welcome,
-            ask_anyway=authorization.ask_anyway,
-            silent=authorization.silent,
-            must_choose_name=_must_choose_name(session, persona),
-            is_expected=_is_expected(authorization, persona),
-        ),
-        now=now,
-    )
-    return Standing(authorization, app, session, persona, person, question, consent, step)
-
-
-def _must_choose_name(session: Session | None, persona: Persona | None) -> bool:
-    """Whoever a client knows keeps that localpart, so only somebody new to it must choose."""
-    return session is not None and session.must_choose_name and not (persona and persona.id)
-
-
-def _as_known(persona: Persona, profile: Profile) -> Person:
-    return Person(
-        persona.sub, persona.localpart, profile.display_name, profile.picture, profile.email
-    )
-
-
-def _is_expected(authorization: AuthorizationRequest, persona: Persona | None) -> bool:
-    subjects = authorization.subjects
-    return persona is None or not subjects or persona.sub in subjects
 
 
 def advance(
@@ -148,26 +51,31 @@ def advance(
     if open_request.authorization is None:
         close_request(connection, open_request.id, browser=browser)
         return url_for("account.overview", done=_DONE.get(open_request.purpose))
-    standing = stand(
-        connection,
-        open_request.authorization,
-        proof_after=open_request.proof_after,
-        session=session,
-        now=now,
-    )
+    standing = stand_open(connection, open_request, session=session, now=now)
     match standing.step:
-        case SignIn():
-            return url_for("signin.choose", request_id=open_request.id)
-        case ChooseName():
-            return url_for("naming.review", request_id=open_request.id)
-        case AskConsent():
-            return url_for("consent.review", request_id=open_request.id)
         case Refuse(error):
             close_request(connection, open_request.id, browser=browser)
             return send_error(standing.authorization, error)
         case Issue(scopes):
             close_request(connection, open_request.id, browser=browser)
             return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
+        case question:
+            return page_of(question, open_request.id)
+
+
+def page_of(question: Ask, request_id: str) -> str:
+    """Return where the person is asked, or told."""
+    match question:
+        case SignIn():
+            return url_for("signin.choose", request_id=request_id)
+        case TellDenied():
+            return url_for("refused.review", request_id=request_id)
+        case ChoosePersona():
+            return url_for("personas.review", request_id=request_id)
+        case ChooseName():
+            return url_for("naming.review", request_id=request_id)
+        case AskConsent():
+            return url_for("consent.review", request_id=request_id)
 
 
 def go_on(step: str | Answer) -> Response:
@@ -202,22 +110,22 @@ def issue(
     *,
     consent_id: str,
     now: datetime,
+    as_whom: AsWhom | None = None,
 ) -> Answer:
     """Make a code for *scopes* and return the answer that brings it to the client.
 
     The code is bound to client, redirect URI, PKCE challenge, persona, scopes and session. At the
     first sign-in the persona is registered here, in the same transaction.
+
+    Args:
+        as_whom: As whom the person chose to be known, if they were asked.
     """
-    authorization, session, persona = standing.authorization, standing.session, standing.persona
-    if session is None or persona is None or standing.person is None:
-        raise RuntimeError("a code was about to be issued for nobody")
+    as_whom = as_whom or standing.as_whom
+    authorization, session = standing.authorization, standing.signed_in
     client = authorization.target.client
     if authorization.pushed is not None:
         take_pushed(connection, authorization.pushed)
-    if persona.id is None:
-        persona = add_persona(
-            connection, session.account_id, client.id, localpart=persona.localpart, now=now
-        )
+    persona = _register(connection, standing, as_whom, now)
     parts = bridge()
     code = new_secret()
     add_authorization(
@@ -228,10 +136,10 @@ def issue(
             "account_id": session.account_id,
             "session_id": session.id,
             "persona_id": persona.id,
-            "app": standing.app.key,
-            "sid": session_name(session.id, client.id, standing.app.key, consent_id),
+            "app": standing.app_key,
+            "sid": session_name(session.id, client.id, standing.app_key, consent_id),
             "scopes": list(scopes),
-            "claims": list(claims_for(scopes, standing.person)),
+            "claims": list(claims_for(scopes, standing.person(as_whom))),
             "nonce": authorization.nonce,
             "redirect_uri": authorization.target.redirect_uri,
             "code_challenge": authorization.code_challenge,
@@ -244,6 +152,33 @@ def issue(
     )
     answer = make_answer(authorization.target, {"code": code}, issuer=parts.settings.issuer)
     return replace(answer, leads_to=standing.app.key)
+
+
+def _register(
+    connection: Connection, standing: Standing, as_whom: AsWhom, now: datetime
+) -> Persona:
+    """Return the persona, registered if it is new.
+
+    The main one is registered before one for an app alone, so that ``alice.btc+chat.example``
+    never belongs to somebody else than ``alice.btc``.
+    """
+    main = standing.personas.get("main")
+    if as_whom == "alone" and main is not None and main.is_new:
+        _register_one(connection, standing, main, MAIN, now)
+    app = MAIN if as_whom == "main" else standing.app_key
+    return _register_one(connection, standing, standing.personas[as_whom], app, now)
+
+
+def _register_one(
+    connection: Connection, standing: Standing, persona: Persona, app: str, now: datetime
+) -> Persona:
+    if not persona.is_new:
+        return persona
+    account_id = standing.signed_in.account_id
+    client_id = standing.authorization.target.client.id
+    return add_persona(
+        connection, account_id, client_id, localpart=persona.localpart, now=now, app=app
+    )
 
 
 def session_name(session_id: str, client_id: str, app_key: str, consent_id: str) -> str:

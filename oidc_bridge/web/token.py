@@ -45,9 +45,12 @@ from oidc_bridge.storage.tokens import (
 )
 from oidc_bridge.web import bridge, json_answer, pairs
 from oidc_bridge.web.callers import find_proof, get_caller, read_body
+from oidc_bridge.web.gate import may_still
 
 log = logging.getLogger(__name__)
 views = Blueprint("token", __name__)
+
+_NO_MORE = "The app may not sign this person in any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ def _redeem_code(
     spent = None if taken is None else find_taken(connection, taken)
     if spent is None:
         return SentError("invalid_grant", "The code is unknown, used, or no longer allowed.")
+    if not may_still(connection, client, spent, now=now):
+        return SentError("invalid_grant", _NO_MORE)
     try:
         check_code(
             asked,
@@ -154,6 +159,8 @@ def _refresh(
     ends_at = spent.created_at + timedelta(seconds=lifetimes.refresh_family)
     if now >= min(spent.expires_at, ends_at):
         return SentError("invalid_grant", "The refresh token has expired.")
+    if not may_still(connection, client, spent, now=now):
+        return SentError("invalid_grant", _NO_MORE)
     allowed = still_allowed(spent.scopes, client)
     if "offline_access" not in allowed:
         return SentError("invalid_grant", "The client may not refresh any more.")
@@ -222,15 +229,18 @@ def userinfo() -> Response:
     parts = bridge()
     now = parts.clock()
     presented = read_presented(request.headers.get("Authorization"), _posted())
+    clients = parts.snapshots.current().clients
     with read() as connection:
         live = find_by_access_token(connection, presented.token, now=now)
+        client = clients.get(live.authorization.client_id) if live else None
+        if live and client and not may_still(connection, client, live.authorization, now=now):
+            live = None
     if live is None:
         raise TokenError(
             "invalid_token", "The access token is unknown or expired.", scheme=presented.scheme
         )
     _check_possession(presented, live)
     found = live.authorization
-    client = parts.snapshots.current().clients.get(found.client_id)
     if client is None:
         raise TokenError("invalid_token", "The access token's client is gone.")
     if "openid" not in found.scopes:

@@ -19,6 +19,7 @@ from oidc_bridge.storage.resource_servers import may_introspect
 from oidc_bridge.storage.tokens import LiveToken, end_token, find_token
 from oidc_bridge.web import bridge, empty_answer, json_answer
 from oidc_bridge.web.callers import get_caller, read_body
+from oidc_bridge.web.gate import may_still
 
 log = logging.getLogger(__name__)
 views = Blueprint("tokens_about", __name__)
@@ -35,9 +36,16 @@ def introspect() -> Response:
     if "none" in caller.auth_methods:
         raise SentError("invalid_client", "A public client may not introspect.", status=401)
     token = need(form, "token")
+    now, clients = bridge().clock(), bridge().snapshots.current().clients
     with read() as connection:
-        found = find_token(connection, token, now=bridge().clock())
-        is_shown = found is not None and _may_see(connection, caller, found)
+        found = find_token(connection, token, now=now)
+        owner = clients.get(found.authorization.client_id) if found else None
+        is_shown = (
+            found is not None
+            and owner is not None
+            and _may_see(connection, caller, found)
+            and may_still(connection, owner, found.authorization, now=now)
+        )
     # Section 2.2: of a token that is not theirs to see they do not learn that it exists.
     facts = _facts(found) if found and is_shown else {"active": False}
     kinds = ("application/json", f"application/{_SIGNED}")

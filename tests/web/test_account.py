@@ -228,6 +228,7 @@ POSTS = [
     "/sign-in/x/start-over",
     "/sign-in/message",
     "/sign-in/x/name",
+    "/sign-in/x/as",
     "/sign-in/x/join",
     "/sign-in/x/elsewhere",
     "/sign-in/x/elsewhere/take",
@@ -239,6 +240,8 @@ POSTS = [
     "/account/wallets/x/remove",
     "/consent/x",
     "/consent/x/switch",
+    "/refused/x/ask",
+    "/refused/x/leave",
     "/end-session/confirm",
 ]
 

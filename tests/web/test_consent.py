@@ -64,7 +64,7 @@ def test_a_no_is_sent_to_the_client_and_leaves_nothing(app: Flask, ann: Person) 
 
 def test_a5_a_second_press_of_the_button_does_nothing(app: Flask, ann: Person) -> None:
     url = consent_url(ann)
-    form = {**fields_of(ann.get(url).text, url), "decision": "allow"}
+    form = {**fields_of(ann.get(url).text, url), "decision": "allow", "as": "main"}
     ann.post(url, dict(form))
 
     again = ann.post(url, dict(form))

@@ -1,0 +1,104 @@
+"""What the consent page puts to the person."""
+
+import json
+from dataclasses import astuple, dataclass
+from urllib.parse import urlsplit
+
+from oidc_bridge.flow import AskConsent
+from oidc_bridge.oidc.scopes import GRANTS, Person
+from oidc_bridge.web import bridge
+from oidc_bridge.web.as_whom import PersonaCard, known_as, persona_cards
+from oidc_bridge.web.cards import AppCard, card_of
+from oidc_bridge.web.standing import Standing
+
+_OPEN = "The one that you choose above"
+_NEWS = {
+    "expired": "You said yes a while ago, and that yes has run out.",
+    "text": "What this page says has changed since you last said yes.",
+    "scopes": "The app asks for more than before.",
+    "claims": "There is more to share about you than before.",
+    "client_name": "The server behind the app has another name than before.",
+    "localpart": "The app will know you under another ID than before.",
+    "whitelist": "As whom this app may know you has changed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRow:
+    """One scope on the page: a sentence and the value that would be sent."""
+
+    scope: str
+    title: str
+    value: str
+    required: bool
+    reason: str
+    checked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """All that the page puts to the person; what they say yes to.
+
+    Attributes:
+        choices: as whom the app may know the person, the one to suggest first.
+        before: the Matrix ID or name by which it knew them until now, if that would change.
+    """
+
+    app: AppCard
+    rows: tuple[ScopeRow, ...]
+    choices: tuple[PersonaCard, ...]
+    before: str
+    news: tuple[str, ...]
+
+    def fingerprint(self, request_id: str) -> str:
+        """Return a keyed digest: a yes counts only for exactly what was shown."""
+        rows = [(row.scope, row.title, row.value, row.required) for row in self.rows]
+        choices = [astuple(choice) for choice in self.choices]
+        shown = (request_id, astuple(self.app), rows, choices, self.before)
+        return bridge().seal.digest(json.dumps(shown), purpose="consent")
+
+
+def review_of(standing: Standing) -> Review:
+    """Return what must be asked of the person who is signed in."""
+    client = standing.authorization.target.client
+    reasons = standing.step.reasons if isinstance(standing.step, AskConsent) else ()
+    # A box that nobody ticked is no yes: what is optional starts unticked.
+    before = standing.consent.granted if standing.consent else ()
+    required = client.required_scopes
+    person = standing.person(standing.as_whom)
+    choices = persona_cards(standing, standing.signed_in)
+    mxid = choices[0].mxid if len(choices) == 1 else ""
+    is_open = len(choices) > 1
+    return Review(
+        app=card_of(standing.app, client),
+        rows=tuple(
+            ScopeRow(
+                scope=scope,
+                title=GRANTS[scope].title,
+                value=_OPEN if scope == "openid" and is_open else _value(scope, person, mxid),
+                required=scope in required,
+                reason="",
+                checked=scope in before,
+            )
+            for scope in standing.authorization.scopes
+        ),
+        choices=choices,
+        before=known_as(standing) if {"localpart", "whitelist"} & set(reasons) else "",
+        news=tuple(_NEWS[reason] for reason in reasons if reason in _NEWS),
+    )
+
+
+def _value(scope: str, person: Person, mxid: str) -> str:
+    if scope == "openid" and mxid:
+        return mxid
+    if scope == "profile":
+        picture = f"picture from {urlsplit(person.picture).netloc}" if person.picture else ""
+        known = ", ".join(filter(None, (person.name, picture)))
+        return known or "Your wallet tells neither a name nor a picture"
+    if scope in ("email", "claim:email"):
+        return person.email or "Your wallet tells no e-mail address"
+    if scope == "claim:name":
+        return person.name or "Your wallet tells no name"
+    if scope == "claim:picture":
+        return person.picture or "Your wallet tells no picture"
+    return person.localpart if scope == "openid" else ""
