@@ -102,10 +102,15 @@ def upgrade() -> None:
         " GROUP BY consents.account_id, consents.app"
     )
     op.add_column("authorization_requests", sa.Column("persona_id", sa.Text()))
+    op.add_column(
+        "authorization_requests",
+        sa.Column("place", sa.Text(), server_default="account", nullable=False),
+    )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("authorization_requests") as requests:
+        requests.drop_column("place")
         requests.drop_column("persona_id")
     with op.batch_alter_table("consents") as consents:
         consents.drop_column("as_whom")

@@ -35,7 +35,8 @@ class RequestRow(Base):
     """What one browser has open: an authorization request, or a way to the account page.
 
     ``purpose`` tells why somebody must prove themselves: to sign in, to confirm that it is they
-    before something is given, or to add a wallet. ``proved`` is what the sitting has proved so far
+    before something is given, or to add a wallet. ``place`` is the account's page that it was begun
+    on. ``proved`` is what the sitting has proved so far
     that is not enough yet.
     """
 
@@ -44,6 +45,7 @@ class RequestRow(Base):
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     browser: Mapped[str] = mapped_column(Text)
     purpose: Mapped[str] = mapped_column(Text, default="sign-in")
+    place: Mapped[str] = mapped_column(Text, server_default="account")
     client_id: Mapped[str | None] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
     redirect_uri: Mapped[str | None] = mapped_column(Text)
     state: Mapped[str | None] = mapped_column(Text)
@@ -72,6 +74,7 @@ class OpenRequest:
         proof_after: As in `AuthorizationRequest`; for the account page any live session will do.
         proved: What the sitting has proved so far, the latest last.
         persona_id: As whom somebody re-authenticates, if they had to choose.
+        place: The account's page on which the person began, without an app.
     """
 
     id: str
@@ -81,6 +84,7 @@ class OpenRequest:
     proved: tuple[Identity, ...]
     expires_at: datetime
     persona_id: str | None = None
+    place: str = "account"
 
 
 _INSERT_REQUEST = insert(RequestRow)
@@ -121,6 +125,7 @@ def keep_request(
     browser: str,
     expires_at: datetime,
     purpose: Purpose = "sign-in",
+    place: str = "account",
 ) -> str:
     """Keep what *browser* (a cookie's value) asked for; return the request's id."""
     request_id = new_id()
@@ -131,6 +136,7 @@ def keep_request(
             "id": request_id,
             "browser": digest_of(browser),
             "purpose": purpose,
+            "place": place,
             "client_id": kept.target.client.id if kept else None,
             "redirect_uri": kept.target.redirect_uri if kept else None,
             "state": kept.target.state if kept else None,
@@ -203,6 +209,7 @@ def _to_open_request(
         proved=proved,
         expires_at=row.expires_at,
         persona_id=row.persona_id,
+        place=row.place,
     )
 
 

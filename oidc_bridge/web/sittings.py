@@ -27,14 +27,12 @@ from oidc_bridge.storage.names import KnownNames, find_names, keep_names
 from oidc_bridge.storage.requests import OpenRequest, keep_proved
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
+from oidc_bridge.web.fresh import FRESH
 from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import set_session
 from oidc_bridge.web.steps import advance, go_on
 
 log = logging.getLogger(__name__)
-
-# Who gives something (a wallet to an account) has proved that it is they within this time.
-FRESH = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_forms_lead_only_to, page, see_other, source_of
 from oidc_bridge.web.standing import Standing, stand_open
 
+# Pages of the account on which something may begin that needs a fresh proof, by their own word.
+PLACES = {"account": "account.overview"}
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}
 
@@ -50,7 +52,7 @@ def advance(
     """Return where the browser goes next with a request that it has open."""
     if open_request.authorization is None:
         close_request(connection, open_request.id, browser=browser)
-        return url_for("account.overview", done=_DONE.get(open_request.purpose))
+        return url_for(PLACES[open_request.place], done=_DONE.get(open_request.purpose))
     standing = stand_open(connection, open_request, session=session, now=now)
     match standing.step:
         case Refuse(error):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import names_of
-from oidc_bridge.storage.requests import Purpose, keep_request
+from oidc_bridge.storage.requests import Purpose
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.wallets import (
     get_wallet,
@@ -22,11 +22,10 @@ from oidc_bridge.storage.wallets import (
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import method_in_words, short_address
 from oidc_bridge.web.changes import change, confirm, get_session
+from oidc_bridge.web.fresh import ask_for, is_fresh
 from oidc_bridge.web.naming import choose_for
-from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import check_form, drop_session, form_token
 from oidc_bridge.web.sign_out import end
-from oidc_bridge.web.sittings import FRESH
 
 views = Blueprint("wallets", __name__, url_prefix="/account/wallets")
 
@@ -88,8 +87,8 @@ def add() -> Response:
 
     def begin(connection: Connection) -> str:
         session = get_session(connection, now)
-        is_fresh = now - session.authenticated_at <= FRESH
-        return _ask(connection, "add" if is_fresh else "confirm", browser, now)
+        purpose: Purpose = "add" if is_fresh(session, now) else "confirm"
+        return ask_for(connection, purpose, browser=browser, now=now)
 
     return see_other(url_for("signin.choose", request_id=write(begin)))
 
@@ -147,12 +146,3 @@ def rename() -> Response:
         )
     change(lambda connection, session, now: choose_for(connection, session.account_id))
     return see_other(url_for("account.overview", done="name-chosen"))
-
-
-def _ask(connection: Connection, purpose: Purpose, browser: str, now: datetime) -> str:
-    life = timedelta(seconds=bridge().settings.lifetimes.request)
-    request_id = keep_request(
-        connection, None, browser=browser, expires_at=now + life, purpose=purpose
-    )
-    make_challenge(connection, request_id, browser=browser, now=now, purpose=purpose)
-    return request_id
