@@ -22,7 +22,7 @@ _DOUBTS = {
 
 @dataclass(frozen=True, slots=True)
 class PersonaCard:
-    """One way for the app to know the person."""
+    """One way for the app to know the person; ``note`` tells why there is no other."""
 
     as_whom: AsWhom
     mxid: str
@@ -31,19 +31,26 @@ class PersonaCard:
     note: str
 
 
-def persona_cards(standing: Standing, session: Session) -> tuple[PersonaCard, ...]:
+def persona_cards(standing: Standing) -> tuple[PersonaCard, ...]:
     """Return what the person may choose from, the one to suggest first."""
     client = standing.authorization.target.client
     cards = []
     for as_whom in standing.choices:
         persona = standing.personas[as_whom]
-        if as_whom == "main":
-            note = note_on(persona, session, client.server_name)
-        else:
-            note = _why_alone(standing.verdict)
+        note = _why_alone(standing.verdict) if as_whom == "alone" else ""
         mxid = matrix_id(persona.localpart, client)
         cards.append(PersonaCard(as_whom, mxid, persona.localpart, persona.is_new, note))
     return tuple(cards)
+
+
+def note_on_main(standing: Standing) -> str:
+    """Return what must be said of the ID that is the person's own at this client, if this request
+    is about it: it is decided with the first ID of any kind."""
+    main = standing.personas.get("main")
+    if main is None or not ("main" in standing.choices or main.is_new):
+        return ""
+    server_name = standing.authorization.target.client.server_name
+    return note_on(main, standing.signed_in, server_name)
 
 
 def known_as(standing: Standing) -> str:

@@ -56,7 +56,9 @@ def review(request_id: str) -> Response:
         app=shown.app,
         person=person_card(standing.signed_in),
         choices=shown.choices,
+        note=shown.note,
         before=shown.before,
+        is_vetted=standing.verdict.by == "operator",
         rows=shown.rows,
         news=shown.news,
         will_not=_WILL_NOT,
@@ -183,8 +185,7 @@ def _keep_choice(
     connection: Connection, standing: Standing, as_whom: AsWhom, now: datetime
 ) -> None:
     """Let the person's choice hold from now on, if the rules alone would have it otherwise."""
-    verdict = standing.verdict
-    if len(standing.choices) == 1 or as_whom == verdict.choices[0]:
+    if as_whom == standing.verdict.choices[0]:
         return
     client = standing.authorization.target.client
     account_id = standing.signed_in.account_id

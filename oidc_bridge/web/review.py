@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from oidc_bridge.flow import AskConsent
 from oidc_bridge.oidc.scopes import GRANTS, Person
 from oidc_bridge.web import bridge
-from oidc_bridge.web.as_whom import PersonaCard, known_as, persona_cards
+from oidc_bridge.web.as_whom import PersonaCard, known_as, note_on_main, persona_cards
 from oidc_bridge.web.cards import AppCard, card_of
 from oidc_bridge.web.standing import Standing
 
@@ -41,12 +41,14 @@ class Review:
 
     Attributes:
         choices: as whom the app may know the person, the one to suggest first.
+        note: what must be said of the person's own ID.
         before: the Matrix ID or name by which it knew them until now, if that would change.
     """
 
     app: AppCard
     rows: tuple[ScopeRow, ...]
     choices: tuple[PersonaCard, ...]
+    note: str
     before: str
     news: tuple[str, ...]
 
@@ -54,7 +56,7 @@ class Review:
         """Return a keyed digest: a yes counts only for exactly what was shown."""
         rows = [(row.scope, row.title, row.value, row.required) for row in self.rows]
         choices = [astuple(choice) for choice in self.choices]
-        shown = (request_id, astuple(self.app), rows, choices, self.before)
+        shown = (request_id, astuple(self.app), rows, choices, self.note, self.before)
         return bridge().seal.digest(json.dumps(shown), purpose="consent")
 
 
@@ -66,7 +68,7 @@ def review_of(standing: Standing) -> Review:
     before = standing.consent.granted if standing.consent else ()
     required = client.required_scopes
     person = standing.person(standing.as_whom)
-    choices = persona_cards(standing, standing.signed_in)
+    choices = persona_cards(standing)
     mxid = choices[0].mxid if len(choices) == 1 else ""
     is_open = len(choices) > 1
     return Review(
@@ -83,6 +85,7 @@ def review_of(standing: Standing) -> Review:
             for scope in standing.authorization.scopes
         ),
         choices=choices,
+        note=note_on_main(standing),
         before=known_as(standing) if {"localpart", "whitelist"} & set(reasons) else "",
         news=tuple(_NEWS[reason] for reason in reasons if reason in _NEWS),
     )

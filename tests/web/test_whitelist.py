@@ -25,6 +25,7 @@ from oidc_bridge.storage.whitelist import (
     PersonRuleRow,
     forget_person_rule,
     list_person,
+    remove_rule,
     set_person_rule,
     set_rule,
 )
@@ -203,6 +204,25 @@ def test_p4_only_the_whole_origin_counts(app: Flask, ann: Person) -> None:
             continue  # no address of an app at all
         page = ann.get(asked(ann, redirectUrl=other)).text
         assert 'name="as" value="alone" checked' in page, other
+
+
+def test_a_hint_that_names_ones_own_id_does_not_get_it_without_a_yes(
+    app: Flask, ann: Person
+) -> None:
+    rule(app, CHAT_APP, "allow")
+    hint = str(ann.tokens(remember=True)["id_token"])
+    rule(app, CHAT_APP, "deny")
+    change(app, lambda connection: remove_rule(connection, CHAT_APP))
+
+    url = str(ann.authorize(id_token_hint=hint).location)
+    answer = ann.decide(url)
+
+    assert url.startswith("/consent/")
+    tokens = redeem(app, query_of(answer.location)["code"]).get_json()
+    assert read_id_token(app, tokens["id_token"])["preferred_username"] == (
+        ann.wallet.address.c32.lower()
+    )
+    assert only(app, PersonRuleRow.say) == ["allow"]
 
 
 # ---- on and off the list
