@@ -42,7 +42,7 @@ class Walk:
         return page
 
     def allow(self) -> TestResponse:
-        form = {"csrf": self.answer["csrf"], "shown": self.shown}
+        form = {"csrf": self.answer["csrf"], "shown": self.shown, "as": "main"}
         return self.person.post(self.consent, {**form, "decision": "allow", "scope": ["profile"]})
 
     def take(self, step: str) -> bool:
