@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from hmac import compare_digest
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
@@ -79,6 +80,46 @@ class ClientMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class SoftwareStatement:
+    """What a developer signed about a client's software, verified (RFC 7591 section 2.3).
+
+    The client metadata in it is the client's own by now; this is what remains to be known.
+
+    Attributes:
+        text: As it came, to be returned unmodified (section 3.2.1).
+        developer: ``iss``: ``did:btc-addr:<address>``, or a Blockstack name.
+        address: Of the key that signed, in Bitcoin's form.
+        jti: ``""`` if it has none.
+        expires_at: Nobody stands behind the client any more from then on.
+    """
+
+    text: str
+    developer: str
+    address: str
+    jti: str
+    expires_at: datetime
+    required_scopes: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """Undo `to_json`."""
+        return cls(
+            **{
+                **kept,
+                "expires_at": datetime.fromisoformat(kept["expires_at"]),
+                "required_scopes": tuple(kept["required_scopes"]),
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return asdict(self) | {
+            "expires_at": self.expires_at.isoformat(),
+            "required_scopes": list(self.required_scopes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """A relying party, e.g. a Synapse.
 
@@ -90,6 +131,7 @@ class Client:
         scopes: all it may ask for; ``required_scopes``: what people cannot untick.
         server_name: the right half of Matrix IDs at a homeserver, if known.
         unknown_apps: see `apps.whitelist`; says nothing of a client that is itself the app.
+        statement: what its developer signed, if anybody did.
     """
 
     id: str
@@ -104,6 +146,7 @@ class Client:
     backchannel_logout_uri: str | None = None
     metadata: ClientMetadata = ClientMetadata()
     unknown_apps: Unknown = "ask"
+    statement: SoftwareStatement | None = None
 
     @property
     def is_native(self) -> bool:
@@ -119,6 +162,11 @@ class Client:
     def has_need_of_secret(self) -> bool:
         """Whether a secret is how it authenticates."""
         return any(method.startswith("client_secret_") for method in self.auth_methods)
+
+    def developer_at(self, now: datetime) -> str:
+        """Return who stands behind it by a statement that has not ended; ``""`` if nobody."""
+        known = self.statement
+        return known.developer if known is not None and now < known.expires_at else ""
 
     def accepts_redirect_uri(self, uri: str) -> bool:
         """Return whether an answer may go to *uri*: registered, character for character.

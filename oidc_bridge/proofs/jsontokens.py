@@ -92,6 +92,32 @@ def verify(token: JsonToken, public_key: PublicKey) -> None:
         raise ProofError("signature", "not made by this key over these bytes")
 
 
+def recover(token: JsonToken) -> tuple[PublicKey, ...]:
+    """Return every key that can have made the signature over *token*: two as a rule.
+
+    Each verifies by itself, whatever was signed, so it proves nothing until it is compared with a
+    key or an address that was known before.
+
+    Raises:
+        ProofError: ``signature`` if no key can have made it.
+    """
+    keys = []
+    for number in range(4):
+        try:
+            keys.append(
+                PublicKey.from_signature_and_message(
+                    token.signature + bytes([number]), token.signed
+                )
+            )
+        except ValueError:  # of the wrong length, out of range, or no point for this number
+            continue
+    for key in keys:
+        verify(token, key)
+    if not keys:
+        raise ProofError("signature", "no key can have made it")
+    return tuple(keys)
+
+
 def sign(payload: Mapping[str, object], private_key: bytes) -> str:
     """Return *payload* as a token signed with *private_key* (32 bytes).
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
 import pytest
 from coincurve import PrivateKey
@@ -15,6 +16,7 @@ from oidc_bridge.proofs.jsontokens import (
     parse,
     parse_json,
     parse_public_key,
+    recover,
     sign,
     verify,
 )
@@ -277,3 +279,24 @@ def test_a_number_beyond_floats_is_left_to_who_reads_it():
 )
 def test_nesting_that_is_not_too_deep_is_read(payload):
     assert parse(sign_raw(HEADER, payload, SECRET)).payload["a"]
+
+
+def test_the_key_that_signed_is_among_those_that_can_have():
+    for number in range(16):
+        key = PrivateKey(bytes([number + 1]) * 32)
+        token = parse(sign({"number": number}, key.secret))
+
+        found = [other.format() for other in recover(token)]
+
+        assert key.public_key.format() in found
+        assert len(found) == 2
+
+
+@pytest.mark.parametrize("signature", [b"", bytes(64), b"\xff" * 64, b"a" * 63, b"a" * 65])
+def test_what_nobody_can_have_made_is_refused(signature):
+    token = replace(parse(sign({}, b"k" * 32)), signature=signature)
+
+    with pytest.raises(ProofError) as caught:
+        recover(token)
+
+    assert caught.value.code == "signature"
