@@ -34,6 +34,7 @@ from oidc_bridge.web import (
     handover,
     install,
     joining,
+    logos,
     naming,
     par,
     personas,
@@ -84,7 +85,7 @@ def create_app(
     keys = FetchedKeys(strangers)
     install(app, Bridge(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock))
     for part in (
-        *(public, documents, authorize, par, token, tokens_about, registration),
+        *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, wallets, sign_out, end_session),
     ):

@@ -21,7 +21,7 @@ FLOORS = (
     ("proofs", "oidc", "matrix"),
     ("apps", "sitting", "naming"),
     ("storage", "fetch", "flow"),
-    ("logout",),
+    ("logout", "sightings"),
     ("web",),
     ("factory",),
     ("demo",),

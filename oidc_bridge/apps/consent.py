@@ -19,12 +19,14 @@ class Question:
         claims: names of the claims that those scopes would release about this person today.
         client_name: the name shown for the client.
         localpart: as whom the app will know the person.
+        developer: who signed for the app; ``""`` if nobody did.
     """
 
     scopes: tuple[str, ...]
     claims: tuple[str, ...]
     client_name: str
     localpart: str
+    developer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def reasons_to_ask(
     """Return why the person must be asked; nothing if an earlier consent covers *question*.
 
     Reasons: ``first``, ``not_remembered``, ``expired``, ``text``, ``scopes``, ``claims``,
-    ``client_name``, ``localpart``.
+    ``client_name``, ``localpart``, ``developer``.
     """
     if consent is None:
         return ("first",)
@@ -60,6 +62,7 @@ def reasons_to_ask(
         "claims": not set(question.claims) <= set(before.claims),
         "client_name": question.client_name != before.client_name,
         "localpart": question.localpart != before.localpart,
+        "developer": question.developer != before.developer,
     }
     return tuple(reason for reason, is_so in grown.items() if is_so)
 

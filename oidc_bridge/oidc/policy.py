@@ -53,6 +53,25 @@ def check_client(client: Client) -> None:
         raise _refusal("a homeserver keeps a secret: it cannot be public")
 
 
+def check_change(before: Client, after: Client) -> None:
+    """Return if *after* may take the place of *before*: both are the same developer's.
+
+    A statement by somebody else, with the same ``software_id`` or not, is another app: it must not
+    inherit what people gave to this one. Nor may a client drop its developer and be given another
+    one later (RFC 7592 section 2.2: an update holds all that was answered, the statement too).
+
+    Raises:
+        BridgeError: ``unapproved_software_statement``.
+    """
+    if before.statement is None:
+        return
+    if after.statement is None or after.statement.developer != before.statement.developer:
+        detail = f"{before.id} is signed by {before.statement.developer}, and stays so"
+        raise BridgeError("unapproved_software_statement", detail)
+    if after.metadata.software_id != before.metadata.software_id:
+        raise BridgeError("unapproved_software_statement", "software_id: is another software's")
+
+
 def _check_algorithms(metadata: ClientMetadata) -> None:
     """Nobody may register what would be a crash when it is used."""
     ours, theirs = SIGNING_ALGORITHMS, ALGORITHMS

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import Any, NoReturn, cast, get_args
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
+from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata, SoftwareStatement
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.origins import read_origin
@@ -24,7 +24,6 @@ _MAX_TEXT = 2000
 _MAX_LIST = 50
 _MAX_SECONDS = 10**9
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
-_STATEMENT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # To ignore these would send in clear what the client wants nobody to read.
 _NOT_OFFERED = tuple(
     f"{what}_{how}"
@@ -53,17 +52,29 @@ def read_document(body: bytes) -> Mapping[str, object]:
     return document
 
 
-def read_client(document: Mapping[str, object], *, client_id: str) -> Client:
+def read_client(
+    document: Mapping[str, object],
+    *,
+    client_id: str,
+    statement: SoftwareStatement | None = None,
+    signed: Mapping[str, object] | None = None,
+) -> Client:
     """Return the client that *document* describes, held to every rule.
+
+    Args:
+        statement: What `apps.manifest` proved of the ``software_statement`` in *document*.
+        signed: The members in it, which win over those outside (RFC 7591 section 2.3).
 
     Raises:
         BridgeError: ``invalid_redirect_uri``, ``invalid_client_metadata``,
-            ``invalid_software_statement``, ``unapproved_software_statement``.
+            ``unapproved_software_statement``.
     """
     # RFC 7591 section 2: null is as good as not there.
     given = {name: value for name, value in document.items() if value is not None}
-    if "software_statement" in given:
-        given |= read_statement(given["software_statement"])
+    if given.get("software_statement") != (statement.text if statement else None):
+        # Never ignored: what it says stands above what the client says.
+        raise BridgeError("unapproved_software_statement", "nobody has verified it")
+    given |= signed or {}
     for name in _NOT_OFFERED:
         if name in given:
             raise _refusal(f"{name}: encryption is not offered")
@@ -75,6 +86,8 @@ def read_client(document: Mapping[str, object], *, client_id: str) -> Client:
     if method not in get_args(AuthMethod):
         raise _refusal("token_endpoint_auth_method: not one that is offered")
     _check_subject_type(given.get("subject_type", "pairwise"))
+    scopes = _read_scopes(given.get("scope"))
+    required = statement.required_scopes if statement else ("openid",)
     client = Client(
         id=client_id,
         name=_text("client_name", given.get("client_name", _first_host(redirect_uris))),
@@ -82,14 +95,15 @@ def read_client(document: Mapping[str, object], *, client_id: str) -> Client:
         redirect_uris=redirect_uris,
         secret_digests=(),
         auth_methods=(cast(AuthMethod, method),),
-        scopes=_read_scopes(given.get("scope")),
-        required_scopes=("openid",),
+        scopes=scopes,
+        required_scopes=tuple(scope for scope in scopes if scope in required),
         backchannel_logout_uri=(
             _text("backchannel_logout_uri", given["backchannel_logout_uri"])
             if "backchannel_logout_uri" in given
             else None
         ),
         metadata=_read_metadata(given),
+        statement=statement,
     )
     check_client(client)
     return client
@@ -100,6 +114,8 @@ def describe(client: Client) -> dict[str, object]:
     taken = {
         name: value for name, value in asdict(client.metadata).items() if value not in (None, ())
     }
+    if client.statement is not None:
+        taken["software_statement"] = client.statement.text
     if client.backchannel_logout_uri is not None:
         taken["backchannel_logout_uri"] = client.backchannel_logout_uri
     return {
@@ -131,20 +147,6 @@ def check_sector(client: Client, body: bytes) -> None:
     for uri in client.redirect_uris:
         if uri not in named:
             raise _refusal(f"sector_identifier_uri: does not name {uri!r}")
-
-
-def read_statement(statement: object) -> NoReturn:
-    """Return the members that a publisher whom we trust has signed (RFC 7591 section 2.3).
-
-    We trust none yet, so every statement is refused; it is never ignored, since what it says
-    stands above what the client says.
-
-    Raises:
-        BridgeError: ``invalid_software_statement``, ``unapproved_software_statement``.
-    """
-    if not isinstance(statement, str) or not _STATEMENT.fullmatch(statement):
-        raise BridgeError("invalid_software_statement", "expected a signed JWT")
-    raise BridgeError("unapproved_software_statement", "its publisher is not known here")
 
 
 def _read_metadata(given: Mapping[str, object]) -> ClientMetadata:

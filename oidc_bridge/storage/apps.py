@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client, ClientMetadata, Unknown
+from oidc_bridge.oidc.client import Client, ClientMetadata, SoftwareStatement, Unknown
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.requests import RequestRow
@@ -41,6 +41,7 @@ class ClientRow(Base):
     # Not "metadata": SQLAlchemy keeps that name for itself.
     registered: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     unknown_apps: Mapped[str] = mapped_column(Text, server_default="ask")
+    statement: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
@@ -81,6 +82,7 @@ def all_clients(connection: Connection) -> Sequence[Client]:
             backchannel_logout_uri=row.backchannel_logout_uri,
             metadata=ClientMetadata.from_json(row.registered),
             unknown_apps=row.unknown_apps,
+            statement=SoftwareStatement.from_json(row.statement) if row.statement else None,
         )
         for row in connection.execute(_CLIENTS)
     ]
@@ -150,6 +152,7 @@ def _to_row(client: Client) -> dict[str, Any]:
         "server_name": client.server_name,
         "backchannel_logout_uri": client.backchannel_logout_uri,
         "registered": client.metadata.to_json(),
+        "statement": client.statement.to_json() if client.statement else None,
     }
 
 

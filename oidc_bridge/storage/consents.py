@@ -49,6 +49,7 @@ class ConsentRow(Base):
     given_at: Mapped[datetime] = mapped_column(UtcTime)
     remembered_until: Mapped[datetime | None] = mapped_column(UtcTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    developer: Mapped[str] = mapped_column(Text, server_default="")
 
     __table_args__ = (
         Index(
@@ -245,6 +246,7 @@ def remember_consent(
             "client_name": question.client_name,
             "localpart": question.localpart,
             "as_whom": as_whom,
+            "developer": question.developer,
             "scopes": list(question.scopes),
             "claims": list(question.claims),
             "granted": list(granted),
@@ -279,7 +281,9 @@ def _remove(
 
 
 def _to_consent(row: Row[*tuple[Any, ...]]) -> Consent:
-    question = Question(tuple(row.scopes), tuple(row.claims), row.client_name, row.localpart)
+    question = Question(
+        tuple(row.scopes), tuple(row.claims), row.client_name, row.localpart, row.developer
+    )
     return Consent(
         id=row.id,
         question=question,

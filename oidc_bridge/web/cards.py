@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from flask import url_for
 from ua_parser import parse
 
 from oidc_bridge.apps.app import App, which_app
+from oidc_bridge.apps.developer import NOBODY, Developer, find_developer, home_of
 from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.sessions import Session
+from oidc_bridge.web import bridge
 
 _METHODS = {"blockstack": "Your Blockstack identity", "stacks": "Your Stacks account"}
 
@@ -19,6 +22,8 @@ class AppCard:
 
     Attributes:
         pages: What its makers want people to read: words and address. The page names the host.
+        logo_url: Of the picture that we drew from its logo; ``""`` if there is none to show.
+        developer: Who stands behind it.
     """
 
     title: str
@@ -26,6 +31,8 @@ class AppCard:
     via: str
     kind: str
     pages: tuple[tuple[str, str], ...] = ()
+    logo_url: str = ""
+    developer: Developer = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,38 @@ def card_of(app: App, client: Client) -> AppCard:
     known = client.metadata
     pages = (("Privacy policy", known.policy_uri), ("Terms of use", known.tos_uri))
     shown = tuple((words, uri) for words, uri in pages if uri is not None)
-    return AppCard(app.title, app.host, via, app.kind, shown)
+    return AppCard(
+        app.title,
+        app.host,
+        via,
+        app.kind,
+        shown,
+        logo_url="" if via else logo_url_of(client),
+        developer=developer_behind(app.key, client),
+    )
+
+
+def developer_behind(app_key: str, client: Client) -> Developer:
+    """Return who stands behind an app, by what is kept: no site is asked on the way of a sign-in.
+
+    An app that signs people in at a homeserver is known by its origin alone, so only its own site
+    can name somebody.
+    """
+    parts = bridge()
+    statement = None if client.kind == "homeserver" else client.statement
+    # The developer signed for the origin of client_uri; whoever did not, lives where the app does.
+    home = home_of(client) if statement is not None else app_key
+    now = parts.clock()
+    site = parts.snapshots.current().sites.get(home or "")
+    return find_developer(statement, site.authors_at(now) if site else (), now=now)
+
+
+def logo_url_of(client: Client) -> str:
+    """Return where the client's logo is, as we drew it; ``""`` if there is none to show."""
+    logo = bridge().snapshots.current().logos.get(client.id)
+    if logo is None or logo.digest is None or logo.uri != client.metadata.logo_uri:
+        return ""
+    return url_for("logos.show", digest=logo.digest)
 
 
 def person_card(session: Session) -> PersonCard:

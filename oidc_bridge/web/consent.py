@@ -58,7 +58,6 @@ def review(request_id: str) -> Response:
         choices=shown.choices,
         note=shown.note,
         before=shown.before,
-        is_vetted=standing.verdict.by == "operator",
         rows=shown.rows,
         news=shown.news,
         will_not=_WILL_NOT,

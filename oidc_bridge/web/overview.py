@@ -8,6 +8,7 @@ from datetime import datetime
 from flask import url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.developer import Developer
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import GRANTS
 from oidc_bridge.storage.authorizations import (
@@ -20,7 +21,13 @@ from oidc_bridge.storage.consents import (
 )
 from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge
-from oidc_bridge.web.cards import device_of, matrix_id, method_in_words
+from oidc_bridge.web.cards import (
+    developer_behind,
+    device_of,
+    logo_url_of,
+    matrix_id,
+    method_in_words,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class AppItem:
     since: datetime
     last_used: datetime | None
     remove_url: str
+    logo_url: str
+    developer: Developer
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,8 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
         since=given.consent.given_at,
         last_used=used,
         remove_url=url_for("account.remove_app", consent_id=given.consent.id),
+        logo_url="" if client.kind == "homeserver" else logo_url_of(client),
+        developer=developer_behind(given.app, client),
     )
 
 

@@ -14,11 +14,15 @@ from typing import TypeVar
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.manifest import open_statement
 from oidc_bridge.errors import BridgeError, FetchError, SentError, TokenError
+from oidc_bridge.fetch import Deadline
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.policy import check_change
 from oidc_bridge.oidc.registration import check_sector, describe, read_client, read_document
 from oidc_bridge.oidc.resource import read_presented
 from oidc_bridge.seal import digest_of, new_secret
+from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.apps import (
     add_client,
@@ -45,6 +49,7 @@ views = Blueprint("registration", __name__, url_prefix="/register")
 
 _MAX_SECTOR = 16 * 1024
 _MAX_DESCRIPTION = 300
+_SECONDS_TO_LOOK = 3.0
 # RFC 7592 section 2.2: an update never holds these.
 _OURS = (
     "registration_access_token",
@@ -60,7 +65,7 @@ def register() -> Response:
     now = bridge().clock()
     # First, so that a stranger cannot have us fetch anything.
     initial_token = _check_may_register(now)
-    client = _read_client(_read_body(), client_id=new_id())
+    client = _read_client(_read_body(), client_id=new_id(), now=now)
     secret = new_secret() if client.has_need_of_secret else None
     management_token = new_secret()
 
@@ -70,9 +75,17 @@ def register() -> Response:
         if secret is not None:
             add_secret(connection, client.id, secret, now=now)
         add_registration(connection, client.id, management_token, now=now)
-        record(connection, "client registered", now=now, client_id=client.id, token=token_id)
+        record(
+            connection,
+            "client registered",
+            now=now,
+            client_id=client.id,
+            token=token_id,
+            **_facts_of(client),
+        )
 
     _change(keep)
+    _look_at(client, now)
     return json_answer(_answer(client, secret, management_token, registered_at=now), status=201)
 
 
@@ -97,20 +110,26 @@ def update(client_id: str) -> Response:
         raise SentError("access_denied", "Registration is closed: nothing changes.", status=403)
     document = _read_body()
     _check_update(document, known)
-    client = replace(_read_client(document, client_id=client_id), server_name=known.server_name)
+    client = replace(
+        _read_client(document, client_id=client_id, now=now), server_name=known.server_name
+    )
     needs_secret = client.has_need_of_secret and not known.secret_digests
     secret = new_secret() if needs_secret else None
 
     def keep(connection: Connection) -> None:
         _managed(connection, client_id, token)
+        before = get_client(connection, client_id)
+        _told(lambda: check_change(before, client))
         update_client(connection, client)
         if not client.has_need_of_secret:
             remove_secrets(connection, client_id)
         if secret is not None:
             add_secret(connection, client_id, secret, now=now)
-        record(connection, "client updated", now=now, client_id=client_id)
+        facts = _facts_of(client)
+        record(connection, "client updated", now=now, client_id=client_id, **facts)
 
     _change(keep)
+    _look_at(client, now)
     return json_answer(_answer(client, secret, token, registered_at=registered_at))
 
 
@@ -170,8 +189,8 @@ def _read_body() -> Mapping[str, object]:
     return _told(lambda: read_document(request.get_data()))
 
 
-def _read_client(document: Mapping[str, object], *, client_id: str) -> Client:
-    client = _told(lambda: read_client(document, client_id=client_id))
+def _read_client(document: Mapping[str, object], *, client_id: str, now: datetime) -> Client:
+    client = _told(lambda: _read_signed(document, client_id=client_id, now=now))
     sector_uri = client.metadata.sector_identifier_uri
     if sector_uri is not None:
         try:
@@ -182,6 +201,26 @@ def _read_client(document: Mapping[str, object], *, client_id: str) -> Client:
             ) from error
         _told(lambda: check_sector(client, answer.body if answer.status == 200 else b""))
     return client
+
+
+def _read_signed(document: Mapping[str, object], *, client_id: str, now: datetime) -> Client:
+    parts, text = bridge(), document.get("software_statement")
+    if text is None:
+        return read_client(document, client_id=client_id)
+    statement, signed = open_statement(
+        text,
+        audience=parts.settings.issuer,
+        services=parts.name_services,
+        fetch=Deadline(parts.fetch, parts.settings.names.budget),
+        now=now,
+    )
+    return read_client(document, client_id=client_id, statement=statement, signed=signed)
+
+
+def _look_at(client: Client, now: datetime) -> None:
+    """Look at the client's own site, in bounded time; whatever comes of it, it is registered."""
+    look_at(client, fetch=Deadline(bridge().strangers, _SECONDS_TO_LOOK), now=now)
+    bridge().snapshots.forget()
 
 
 def _check_update(document: Mapping[str, object], known: Client) -> None:
@@ -214,6 +253,11 @@ def _told(work: Callable[[], T]) -> T:
 def _change(work: Callable[[Connection], None]) -> None:
     write(work)
     bridge().snapshots.forget()
+
+
+def _facts_of(client: Client) -> dict[str, str]:
+    known = client.statement
+    return {"developer": known.developer, "statement": known.jti} if known else {}
 
 
 def _bearer() -> str:

@@ -19,6 +19,7 @@ _NEWS = {
     "claims": "There is more to share about you than before.",
     "client_name": "The server behind the app has another name than before.",
     "localpart": "The app will know you under another ID than before.",
+    "developer": "Somebody else stands behind the app than before.",
     "whitelist": "As whom this app may know you has changed.",
 }
 

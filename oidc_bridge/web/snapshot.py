@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.engine import Engine
@@ -16,6 +16,7 @@ from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import all_keys, keys_version
+from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
 _MAX_AGE = 1.0
 
@@ -37,6 +38,8 @@ class Snapshot:
     keys_version: tuple[tuple[str, str], ...]
     signing_keys: Mapping[str, SigningKey]
     documents: Mapping[str, Document]
+    sites: Mapping[str, Site]
+    logos: Mapping[str, Logo]
 
     def key_for(self, algorithm: str) -> SigningKey:
         """Return the key that signs with *algorithm*.
@@ -80,18 +83,17 @@ class Snapshots:
     def _read(self, before: Snapshot | None) -> Snapshot:
         with self._engine.connect() as connection:
             clients = {client.id: client for client in all_clients(connection)}
+            sites, logos = all_sites(connection), all_logos(connection)
             version = keys_version(connection)
             if before is not None and before.keys_version == version:
-                return Snapshot(
-                    clients, before.keys, version, before.signing_keys, before.documents
-                )
+                return replace(before, clients=clients, sites=sites, logos=logos)
             keys = all_keys(connection, self._seal)
         documents = {
             "discovery": _document(as_bytes(self._discovery())),
             "jwks": _document(as_bytes(jwks(keys))),
         }
         by_algorithm = {str(name): active(keys, name) for name in SIGNING_ALGORITHMS}
-        return Snapshot(clients, keys, version, by_algorithm, documents)
+        return Snapshot(clients, keys, version, by_algorithm, documents, sites, logos)
 
     def _discovery(self) -> dict[str, Any]:
         settings = self._settings

@@ -40,6 +40,7 @@ class Standing:
         consent: the earlier yes that counts here.
         app_key: of the app by whose consent the client gets an answer: at a re-authentication,
             where none is named, the one that knows the person so.
+        developer: who signed for the app, as consent is to cover it.
         welcomes: at a re-authentication, what the person can be confirmed by.
     """
 
@@ -52,6 +53,7 @@ class Standing:
     consent: Consent | None
     app_key: str
     step: Step
+    developer: str = ""
     welcomes: Sequence[Welcome] = ()
 
     @property
@@ -81,7 +83,8 @@ class Standing:
 
     def question(self, as_whom: AsWhom) -> Question:
         """Return what consent is asked for if the app is to know the person so."""
-        return _question(self.authorization, self.personas[as_whom], self.signed_in)
+        persona = self.personas[as_whom]
+        return _question(self.authorization, persona, self.signed_in, self.developer)
 
     @property
     def signed_in(self) -> Session:
@@ -169,6 +172,7 @@ def _stand(
     choose_localpart: bool,
 ) -> Standing:
     client = authorization.target.client
+    developer = client.developer_at(now)
     known = find_known(connection, session.account_id, client.id, app.key)
     name = rule_name(client, app.key)
     said = find_said(connection, session.account_id, [name], now=now)[name]
@@ -180,7 +184,7 @@ def _stand(
         as_whom = fitting[0]
     situation = replace(
         here,
-        question=_question(authorization, personas[as_whom], session),
+        question=_question(authorization, personas[as_whom], session, developer),
         consent=known.consent,
         verdict=verdict,
         as_whom=as_whom,
@@ -190,7 +194,16 @@ def _stand(
     )
     step = next_step(situation, now=now)
     return Standing(
-        authorization, app, session, verdict, personas, as_whom, known.consent, app.key, step
+        authorization,
+        app,
+        session,
+        verdict,
+        personas,
+        as_whom,
+        known.consent,
+        app.key,
+        step,
+        developer,
     )
 
 
@@ -206,7 +219,7 @@ def _stand_again(
     persona, consent = welcome.persona, welcome.consent
     situation = replace(
         here,
-        question=_question(authorization, persona, session),
+        question=_question(authorization, persona, session, ""),
         consent=consent,
         verdict=chosen.verdict,
         as_whom=consent.as_whom,
@@ -224,7 +237,7 @@ def _stand_again(
         consent,
         welcome.app,
         next_step(situation, now=now),
-        chosen.choices,
+        welcomes=chosen.choices,
     )
 
 
@@ -264,13 +277,16 @@ def _is_expected(authorization: AuthorizationRequest, persona: Persona) -> bool:
     return not authorization.subjects or persona.sub in authorization.subjects
 
 
-def _question(authorization: AuthorizationRequest, persona: Persona, session: Session) -> Question:
+def _question(
+    authorization: AuthorizationRequest, persona: Persona, session: Session, developer: str
+) -> Question:
     person = _as_known(persona, session)
     return Question(
         scopes=authorization.scopes,
         claims=tuple(claims_for(authorization.scopes, person)),
         client_name=authorization.target.client.name,
         localpart=persona.localpart,
+        developer=developer,
     )
 
 

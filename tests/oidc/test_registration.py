@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from joserfc.jwk import ECKey, OctKey
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.policy import check_client, read_keys
+from oidc_bridge.oidc.client import Client, SoftwareStatement
+from oidc_bridge.oidc.policy import check_change, check_client, read_keys
 from oidc_bridge.oidc.registration import (
     MAX_DOCUMENT,
     check_sector,
@@ -223,19 +225,86 @@ def test_what_breaks_a_rule_is_refused(case):
     assert refused(**BAD[case]) == expected
 
 
-@pytest.mark.spec("RFC 7591", "2.3")
-@pytest.mark.parametrize(
-    ("statement", "code"),
-    [
-        ("e30.e30.c2ln", "unapproved_software_statement"),
-        ("no statement", "invalid_software_statement"),
-        ("", "invalid_software_statement"),
-        (7, "invalid_software_statement"),
-        ({"a": "b"}, "invalid_software_statement"),
-    ],
+STATEMENT = SoftwareStatement(
+    text="a.b.c",
+    developer="did:btc-addr:19ivfBqUxdwzb5qVsJjdugEQMb936MAzoc",
+    address="19ivfBqUxdwzb5qVsJjdugEQMb936MAzoc",
+    jti="",
+    expires_at=datetime(2027, 1, 1, tzinfo=UTC),
+    required_scopes=("openid", "email"),
 )
-def test_a_software_statement_is_refused_not_ignored(statement, code):
-    assert refused(software_statement=statement) == code
+
+
+def a_signed_client(statement: SoftwareStatement | None = STATEMENT, **signed: object) -> Client:
+    document = {"redirect_uris": [URI], "client_name": "Mine", "scope": "openid"}
+    if statement is not None:
+        document["software_statement"] = statement.text
+    return read_client(document, client_id="shop", statement=statement, signed=signed)
+
+
+@pytest.mark.spec("RFC 7591", "2.3")
+@pytest.mark.parametrize("statement", ["e30.e30.c2ln", "no statement", "", 7, {"a": "b"}])
+def test_a_software_statement_that_nobody_verified_is_refused_not_ignored(statement):
+    assert refused(software_statement=statement) == "unapproved_software_statement"
+
+
+def test_a_verified_statement_stands_for_itself_alone():
+    with pytest.raises(BridgeError, match="unapproved_software_statement"):
+        read_client(
+            {"redirect_uris": [URI], "software_statement": "x.y.z"},
+            client_id="shop",
+            statement=STATEMENT,
+            signed={},
+        )
+
+
+@pytest.mark.spec("RFC 7591", "2.3")
+def test_what_is_signed_wins_over_what_stands_beside_it():
+    client = a_signed_client(client_name="Signed", scope="openid email profile")
+
+    assert client.name == "Signed"
+    assert client.scopes == ("openid", "email", "profile")
+    assert client.required_scopes == ("openid", "email")
+
+
+@pytest.mark.spec("RFC 7591", "3.2.1")
+def test_a_statement_is_answered_as_it_came():
+    assert describe(a_signed_client(scope="openid email"))["software_statement"] == "a.b.c"
+    assert "software_statement" not in describe(a_signed_client(None))
+
+
+def test_what_is_signed_is_held_to_every_other_rule():
+    with pytest.raises(BridgeError, match="invalid_client_metadata"):
+        a_signed_client(client_name="moc.knab\u202e")
+
+
+def test_nobody_stands_behind_a_client_when_its_statement_has_ended():
+    client = a_signed_client(scope="openid email")
+
+    assert client.developer_at(STATEMENT.expires_at - timedelta(seconds=1)) == STATEMENT.developer
+    assert client.developer_at(STATEMENT.expires_at) == ""
+    assert a_signed_client(None).developer_at(STATEMENT.expires_at) == ""
+
+
+OTHER = replace(STATEMENT, text="d.e.f", developer="did:btc-addr:other")
+TAKEN_OVER = {
+    "by another developer": a_signed_client(OTHER, software_id="shop"),
+    "by nobody": a_signed_client(None),
+    "by other software of the same developer": a_signed_client(software_id="bank"),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN_OVER)
+def test_d3_a_signed_client_cannot_be_taken_over(case):
+    with pytest.raises(BridgeError, match="unapproved_software_statement"):
+        check_change(a_signed_client(software_id="shop"), TAKEN_OVER[case])
+
+
+def test_a_client_may_get_its_developers_next_statement():
+    newer = replace(STATEMENT, text="g.h.i")
+
+    check_change(a_signed_client(software_id="shop"), a_signed_client(newer, software_id="shop"))
+    check_change(a_signed_client(None), a_signed_client(software_id="shop"))
 
 
 HOME = "https://shop.example"

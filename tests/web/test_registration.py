@@ -292,7 +292,7 @@ def test_d4_no_secret_lies_open_anywhere(
         ({"logo_uri": "javascript:alert(1)"}, "invalid_client_metadata"),
         ({"policy_uri": ["https://shop.example"]}, "invalid_client_metadata"),
         ({"contacts": [[[[]]]]}, "invalid_client_metadata"),
-        ({"software_statement": "e30.e30.c2ln"}, "unapproved_software_statement"),
+        ({"software_statement": "e30.e30.c2ln"}, "invalid_software_statement"),
         ({"software_statement": 7}, "invalid_software_statement"),
     ],
 )

@@ -1,0 +1,132 @@
+"""Looks at apps' own sites: whom they name as developers, and how the app's logo looks.
+
+Never on the way of a sign-in: when a client registers or is imported, by ``client refresh``, and
+once a day by ``prune``. Nothing of it can keep a client from being registered. A site that does
+not answer leaves what was known; one that answers otherwise replaces it.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.developer import MANIFEST_PATH, MAX_MANIFEST, home_of, read_authors
+from oidc_bridge.apps.logo import MAX_FILE, redraw
+from oidc_bridge.errors import BridgeError, FetchError
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.ports import Fetch
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.sites import (
+    Logo,
+    Site,
+    all_logos,
+    all_sites,
+    forget_sites,
+    keep_logo,
+    keep_site,
+    note_silence,
+    remove_logo,
+)
+
+log = logging.getLogger(__name__)
+
+_A_DAY = timedelta(days=1)
+# Nobody answered. Every other error is an answer: a redirect, a file that is too large.
+_SILENCE = "fetch_failed"
+
+
+def look_at(client: Client, *, fetch: Fetch, now: datetime) -> None:
+    """Look at a client's site and logo, and keep what was seen.
+
+    Args:
+        fetch: The guard for addresses that strangers name.
+    """
+    home, logo_uri = home_of(client), client.metadata.logo_uri
+    if home is not None:
+        _look_at_site(home, fetch=fetch, now=now)
+    if logo_uri is not None:
+        _look_at_logo(client.id, logo_uri, fetch=fetch, now=now)
+    else:
+        write(lambda connection: remove_logo(connection, client.id))
+
+
+def look_again(clients: Iterable[Client], *, fetch: Fetch, now: datetime) -> int:
+    """Look at what was not looked at for a day; return at how many sites and logos."""
+    known = list(clients)
+    homes = {home for home in map(home_of, known) if home is not None}
+    write(lambda connection: forget_sites(connection, but=homes))
+    with read() as connection:
+        sites, logos = all_sites(connection), all_logos(connection)
+    due = now - _A_DAY
+    old_homes = [home for home in homes if home not in sites or sites[home].tried_at <= due]
+    for home in old_homes:
+        _look_at_site(home, fetch=fetch, now=now)
+    old_logos = [
+        (client.id, client.metadata.logo_uri)
+        for client in known
+        if client.metadata.logo_uri is not None
+        and (client.id not in logos or logos[client.id].tried_at <= due)
+    ]
+    for client_id, uri in old_logos:
+        _look_at_logo(client_id, uri, fetch=fetch, now=now)
+    return len(old_homes) + len(old_logos)
+
+
+def _look_at_site(home: str, *, fetch: Fetch, now: datetime) -> None:
+    try:
+        body = _get(home + MANIFEST_PATH, fetch, max_bytes=MAX_MANIFEST)
+        seen = Site(read_authors(body), None, now, now)
+    except BridgeError as error:
+        log.info("site names nobody origin=%s code=%s", home, error.code)
+        if error.code == _SILENCE:
+            _note_silence(home, str(error), now)
+            return
+        seen = Site((), str(error), now, now)
+    write(lambda connection: keep_site(connection, home, seen))
+
+
+def _note_silence(home: str, fault: str, now: datetime) -> None:
+    def note(connection: Connection) -> None:
+        before = all_sites(connection).get(home) or Site((), None, None, now)
+        keep_site(connection, home, replace(before, fault=fault, tried_at=now))
+
+    write(note)
+
+
+def _look_at_logo(client_id: str, uri: str, *, fetch: Fetch, now: datetime) -> None:
+    try:
+        png = redraw(_get(uri, fetch, max_bytes=MAX_FILE))
+    except BridgeError as error:
+        log.info("logo not shown client=%s code=%s", client_id, error.code)
+        seen = Logo(uri, None, str(error), now)
+        is_silent = error.code == _SILENCE
+        write(lambda connection: _keep_no_logo(connection, client_id, seen, is_silent=is_silent))
+        return
+    logo = Logo(uri, hashlib.sha256(png).hexdigest(), None, now)
+    write(lambda connection: keep_logo(connection, client_id, logo, png))
+
+
+def _keep_no_logo(connection: Connection, client_id: str, seen: Logo, *, is_silent: bool) -> None:
+    before = all_logos(connection).get(client_id)
+    if is_silent and before is not None and before.uri == seen.uri:
+        note_silence(connection, client_id, seen)
+    else:
+        keep_logo(connection, client_id, seen, None)
+
+
+def _get(url: str, fetch: Fetch, *, max_bytes: int) -> bytes:
+    """Return what is there.
+
+    Raises:
+        FetchError: `_SILENCE` also for the site's own trouble (5xx) and for too many requests.
+        BridgeError: ``not_there``.
+    """
+    answer = fetch(url, max_bytes=max_bytes)
+    if answer.status >= 500 or answer.status == 429:
+        raise FetchError(_SILENCE, f"status {answer.status}")
+    if answer.status != 200:
+        raise BridgeError("not_there", f"status {answer.status}")
+    return answer.body
