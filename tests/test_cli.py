@@ -28,6 +28,7 @@ from oidc_bridge.proofs.addresses import Address
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage.apps import get_client
 from tests.fakes import FakeFetch
+from tests.manifests import DAVE, MALLORY, a_picture, a_statement, claims_of, key_of
 
 ISSUER = "https://id.example.org"
 HOMESERVER = "https://matrix.example.org/"
@@ -87,6 +88,16 @@ def _no_environment(monkeypatch):
     for name in os.environ:
         if name.upper().startswith("OIDC_BRIDGE_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def sites(monkeypatch) -> FakeFetch:
+    """Return what answers in the place of apps' own sites: no test opens a socket."""
+    fetch = FakeFetch()
+    for name in ("clients", "registration", "setup"):
+        module = import_module(f"oidc_bridge.cli.{name}")
+        monkeypatch.setattr(module, "make_strangers_fetch", lambda settings, exempt: fetch)
+    return fetch
 
 
 @pytest.fixture(scope="module")
@@ -245,8 +256,8 @@ ARGUMENTS = {
     ("resource-server", "allow"): ("wiki-api", "wiki"),
     ("resource-server", "deny"): ("wiki-api", "wiki"),
 }
-# `init` makes the configuration, `demo` brings its own.
-CONFIGURED = [path for path in COMMANDS if path[0] not in ("init", "demo")]
+# `init` makes the configuration, `demo` brings its own; developers have none.
+CONFIGURED = [path for path in COMMANDS if path[0] not in ("init", "demo", "manifest")]
 
 
 def words_of(path: tuple[str, ...]) -> tuple[str, ...]:
@@ -534,6 +545,9 @@ def test_a_client_is_shown_without_its_secrets(operator):
         "server_name": None,
         "backchannel_logout_uri": None,
         "metadata": {},
+        "statement": None,
+        "logo": None,
+        "site": None,
         "secrets": 1,
     }
 
@@ -1055,6 +1069,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 codes that nobody redeemed",
         "       0 sign-out deliveries",
         "       0 signing keys",
+        "       0 sites and logos looked at again",
     ]
 
 
@@ -1250,3 +1265,203 @@ def test_d3_the_command_line_is_held_to_the_same_rules(operator):
 def test_no_sign_out_no_deliveries(operator):
     assert operator.does("logout", "list") == ""
     assert json.loads(operator.does("logout", "list", "--json")) == []
+
+
+# --- manifests and logos ---
+
+
+SIGNED = {"client_id": "shop", "client_secret": "s" * 43, "software_statement": ""}
+
+
+def signed_entry(signed_by: str = "dave", **claims: object) -> dict[str, object]:
+    """Return a client of a file, signed just now."""
+    now = int(datetime.now(UTC).timestamp())
+    times = {"iat": now, "exp": now + 86_400}
+    return {**SIGNED, "software_statement": a_statement(signed_by, **times, **claims)}
+
+
+def test_a_signed_client_is_imported_as_its_developer_says(operator):
+    operator.does("client", "import", import_file(operator, signed_entry()))
+
+    added = operator.client("shop")
+    assert added.name == "The Signed Shop"
+    assert added.statement.developer == DAVE.did
+    shown = json.loads(operator.does("client", "show", "shop"))
+    assert shown["statement"]["developer"] == DAVE.did
+
+
+def test_a_signed_client_that_is_imported_again_is_the_same(operator):
+    path = import_file(operator, signed_entry())
+    operator.does("client", "import", path)
+
+    assert ", 0 new" in operator.does("client", "import", path)
+
+
+def test_a_statement_by_somebody_else_is_not_imported(operator):
+    path = import_file(operator, signed_entry("mallory"))
+
+    result = operator.run("client", "import", path)
+
+    assert result.exit_code == 1
+    assert "import_invalid: entry 1: invalid_software_statement" in result.output
+
+
+def test_d3_an_import_cannot_change_the_developer(operator):
+    operator.does("client", "import", import_file(operator, signed_entry()))
+
+    others = import_file(operator, signed_entry("mallory", iss=MALLORY.did))
+    assert operator.fails("client", "import", others) == "unapproved_software_statement"
+
+    nobodys = import_file(operator, SHOP)
+    assert operator.fails("client", "import", nobodys) == "unapproved_software_statement"
+    assert operator.client("shop").statement.developer == DAVE.did
+
+
+def test_an_import_looks_at_site_and_logo_and_show_tells_what_it_saw(operator, sites):
+    sites.answers["https://shop.example/manifest.json"] = (200, {"did_authors": [DAVE.did]})
+    sites.answers["https://shop.example/logo.png"] = (200, a_picture())
+
+    entry = {**SHOP, "logo_uri": "https://shop.example/logo.png"}
+    operator.does("client", "import", import_file(operator, entry))
+
+    shown = json.loads(operator.does("client", "show", "shop"))
+    assert shown["site"]["names"] == [DAVE.btc]
+    assert shown["logo"] == {"uri": entry["logo_uri"], "shown": True, "fault": None}
+
+
+def test_show_tells_why_a_logo_is_not_shown(operator, sites):
+    sites.answers["https://shop.example/logo.png"] = (200, "<svg/>")
+
+    entry = {**SHOP, "logo_uri": "https://shop.example/logo.png"}
+    operator.does("client", "import", import_file(operator, entry))
+
+    shown = json.loads(operator.does("client", "show", "shop"))
+    assert shown["logo"]["shown"] is False
+    assert shown["logo"]["fault"].startswith("logo_unreadable")
+
+
+def test_refresh_looks_again(operator, sites):
+    operator.does("client", "import", import_file(operator, SHOP))
+    sites.answers["https://shop.example/manifest.json"] = (200, {"did_authors": [DAVE.did]})
+
+    assert operator.does("client", "refresh", "shop") == "looked at 1 clients' sites\n"
+
+    assert json.loads(operator.does("client", "show", "shop"))["site"]["names"] == [DAVE.btc]
+    assert operator.does("client", "refresh") == "looked at 1 clients' sites\n"
+    assert operator.fails("client", "refresh", "wiki") == "client_unknown"
+
+
+def test_prune_looks_again_at_what_is_a_day_old(operator, sites):
+    operator.does("client", "import", import_file(operator, SHOP))
+    assert "0 sites and logos looked at again" in operator.does("prune")
+
+    operator.execute("UPDATE sites SET tried_at = 0")
+
+    assert "1 sites and logos looked at again" in operator.does("prune")
+
+
+# --- a developer, who has no bridge ---
+
+
+def metadata_file(folder: Path, **changes: object) -> str:
+    path = folder / "app.json"
+    of_token = dict.fromkeys(("iss", "iat", "exp", "jti"))
+    path.write_text(json.dumps(claims_of(**of_token, **changes)))
+    return str(path)
+
+
+def key_file(folder: Path, text: str = key_of("dave").hex()) -> str:
+    path = folder / "developer.hex"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("form", ["{}", "{}01", " {}\n"])
+def test_a_developer_signs_and_checks(newcomer, form):
+    key = key_file(newcomer.folder, form.format(key_of("dave").hex()))
+
+    made = newcomer.does(
+        *("manifest", "sign", metadata_file(newcomer.folder), "--key-file", key, "--days", "30")
+    )
+
+    signed = newcomer.folder / "app.jwt"
+    signed.write_text(made)
+    facts = json.loads(newcomer.does("manifest", "check", str(signed)))
+    assert facts["developer"] == DAVE.did
+    assert facts["addresses"] == [DAVE.btc]
+    assert facts["metadata"]["client_name"] == "The Signed Shop"
+    left = datetime.fromisoformat(facts["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=29) < left <= timedelta(days=30)
+
+
+def test_the_key_may_be_typed_and_is_not_shown(newcomer):
+    key = key_of("dave").hex()
+
+    result = newcomer.run("manifest", "sign", metadata_file(newcomer.folder), answers=f"{key}\n")
+
+    assert result.exit_code == 0
+    assert key not in result.output
+    assert result.stdout.count(".") == 2
+    assert DAVE.did in result.stderr
+
+
+def test_a_developer_may_sign_by_name(newcomer):
+    words = ("manifest", "sign", metadata_file(newcomer.folder), "--name", "dave.btc")
+
+    made = newcomer.does(*words, "--key-file", key_file(newcomer.folder))
+
+    signed = newcomer.folder / "app.jwt"
+    signed.write_text(made)
+    facts = json.loads(newcomer.does("manifest", "check", str(signed)))
+    assert facts["developer"] == "dave.btc"
+    assert DAVE.btc in facts["addresses"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no key", "00" * 32, "ff" * 32, "5e" * 31, "5e" * 32 + "02", "0x" + "5e" * 32]
+)
+def test_what_is_no_key_signs_nothing(newcomer, text):
+    words = ("manifest", "sign", metadata_file(newcomer.folder))
+
+    assert newcomer.fails(*words, "--key-file", key_file(newcomer.folder, text)) == "key_malformed"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a":1,"a":2}'])
+def test_what_is_no_metadata_is_not_signed(newcomer, text):
+    path = newcomer.folder / "app.json"
+    path.write_text(text)
+    words = ("manifest", "sign", str(path), "--key-file", key_file(newcomer.folder))
+
+    assert newcomer.fails(*words) == "malformed"
+
+
+def test_what_a_bridge_would_refuse_is_not_signed(newcomer):
+    path = metadata_file(newcomer.folder, redirect_uris=["https://evil.example/"])
+    words = ("manifest", "sign", path, "--key-file", key_file(newcomer.folder))
+
+    assert newcomer.fails(*words) == "invalid_software_statement"
+
+
+def test_a_changed_statement_does_not_pass_the_check(newcomer):
+    signed = newcomer.folder / "app.jwt"
+    signed.write_text(str(signed_entry("mallory")["software_statement"]))
+
+    assert newcomer.fails("manifest", "check", str(signed)) == "invalid_software_statement"
+
+
+def test_the_check_asks_the_site_too(newcomer, monkeypatch):
+    fetch = FakeFetch()
+    fetch.answers["https://shop.example/manifest.json"] = (200, {"did_authors": [MALLORY.did]})
+    module = import_module("oidc_bridge.cli.manifest")
+    monkeypatch.setattr(module, "GuardedFetch", lambda: fetch)
+    signed = newcomer.folder / "app.jwt"
+    signed.write_text(str(signed_entry()["software_statement"]))
+
+    def site() -> dict[str, object]:
+        return json.loads(newcomer.does("manifest", "check", str(signed), "--site"))["site"]
+
+    assert site()["names_the_developer"] is False
+    fetch.answers["https://shop.example/manifest.json"] = (200, {"did_authors": [DAVE.did]})
+    assert site()["names_the_developer"] is True
+    fetch.answers.clear()
+    assert str(site()["fault"]).startswith("not_there")

@@ -13,6 +13,7 @@ from oidc_bridge.cli.demo import demo
 from oidc_bridge.cli.doctor import doctor
 from oidc_bridge.cli.keys import keys
 from oidc_bridge.cli.logout import logout
+from oidc_bridge.cli.manifest import manifest
 from oidc_bridge.cli.people import person
 from oidc_bridge.cli.resource_servers import resource_server
 from oidc_bridge.cli.setup import deliver, init, migrate, prune, serve
@@ -57,7 +58,7 @@ def cli(context: click.Context, config: Path) -> None:
 
 for command in (
     *(init, serve, migrate, demo, doctor),
-    *(client, resource_server, synapse_config, person, keys, logout, deliver, prune),
+    *(client, manifest, resource_server, synapse_config, person, keys, logout, deliver, prune),
 ):
     cli.add_command(command)
 

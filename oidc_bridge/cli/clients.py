@@ -7,18 +7,21 @@ from datetime import UTC, datetime
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.developer import home_of
 from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.factory import open_database
+from oidc_bridge.factory import make_strangers_fetch, open_database
 from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.seal import new_secret
+from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_client, remove_client
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
 _HOMESERVER_SCOPES = ("openid", "profile")
 
@@ -135,7 +138,38 @@ def show(context: click.Context, client_id: str) -> None:
       oidc-bridge client show synapse
     """
     with open_database(settings_of(context)), read() as connection:
-        click.echo(json.dumps(_public(get_client(connection, client_id)), indent=2))
+        known = get_client(connection, client_id)
+        facts = _public(known) | {
+            "logo": _say_logo(all_logos(connection).get(client_id)),
+            "site": _say_site(all_sites(connection).get(home_of(known) or "")),
+        }
+    click.echo(json.dumps(facts, indent=2))
+
+
+@client.command()
+@click.argument("client_ids", nargs=-1)
+@click.pass_context
+def refresh(context: click.Context, client_ids: tuple[str, ...]) -> None:
+    """Look at relying parties' own sites now: logos, and the developers that they name.
+
+    Without CLIENT_IDS at all of them. `prune` does this for what is older than a day.
+
+    \b
+    Example:
+      oidc-bridge client refresh wiki
+    """
+    settings, now = settings_of(context), datetime.now(UTC)
+    fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    with open_database(settings):
+        with read() as connection:
+            wanted = (
+                [get_client(connection, client_id) for client_id in client_ids]
+                if client_ids
+                else all_clients(connection)
+            )
+        for one in wanted:
+            look_at(one, fetch=fetch, now=now)
+    click.echo(f"looked at {len(wanted)} clients' sites")
 
 
 @client.command()
@@ -236,4 +270,21 @@ def _public(known: Client) -> dict[str, object]:
     facts = asdict(known)
     facts["secrets"] = len(facts.pop("secret_digests"))
     facts["metadata"] = known.metadata.to_json()
+    facts["statement"] = known.statement.to_json() if known.statement else None
     return facts
+
+
+def _say_logo(logo: Logo | None) -> dict[str, object] | None:
+    if logo is None:
+        return None
+    return {"uri": logo.uri, "shown": logo.digest is not None, "fault": logo.fault}
+
+
+def _say_site(site: Site | None) -> dict[str, object] | None:
+    if site is None:
+        return None
+    return {
+        "names": list(site.authors),
+        "fault": site.fault,
+        "answered_at": site.answered_at.isoformat() if site.answered_at else None,
+    }

@@ -136,7 +136,7 @@ def _conform(port: int, folder: Path | None, suite: Suite, suite_ca: Path | None
         with open_database(settings):
             token = make_initial_token(uses=_REGISTRATIONS, days=_DAYS, now=now)
             written = conformance.write_documents(home, places, suite, initial_token=token)
-            import_clients((home / conformance.CLIENTS).read_bytes(), now=now)
+            import_clients((home / conformance.CLIENTS).read_bytes(), settings, now=now)
         conformance.run(
             settings,
             places,

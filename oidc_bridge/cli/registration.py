@@ -10,12 +10,21 @@ from typing import BinaryIO
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.manifest import open_statement
 from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.factory import open_database
+from oidc_bridge.factory import (
+    make_fetch,
+    make_strangers_fetch,
+    name_services,
+    open_database,
+)
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.policy import check_change
 from oidc_bridge.oidc.registration import read_client
 from oidc_bridge.seal import digest_of, new_secret
+from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.apps import (
     add_client,
@@ -48,24 +57,31 @@ def import_(context: click.Context, file: BinaryIO) -> None:
     Example:
       oidc-bridge client import clients.json
     """
-    with open_database(settings_of(context)):
-        wanted, changed = import_clients(file.read(), now=datetime.now(UTC))
+    settings = settings_of(context)
+    with open_database(settings):
+        wanted, changed = import_clients(file.read(), settings, now=datetime.now(UTC))
     click.echo(f"{wanted} clients, {changed} new or changed")
 
 
-def import_clients(text: bytes, *, now: datetime) -> tuple[int, int]:
+def import_clients(text: bytes, settings: Settings, *, now: datetime) -> tuple[int, int]:
     """Keep the clients of a file; return how many there are, and how many are new or changed.
 
     Raises:
         BridgeError: ``import_invalid``, with each entry's fault; ``client_exists``.
     """
-    wanted = _read_file(text)
+    wanted = _read_file(text, settings, now)
 
-    def keep(connection: Connection) -> int:
+    def keep(connection: Connection) -> list[Client]:
         known = {client.id: client for client in all_clients(connection)}
-        return sum(_put(connection, known, client, secret, now) for client, secret in wanted)
+        return [
+            client for client, secret in wanted if _put(connection, known, client, secret, now)
+        ]
 
-    return len(wanted), write(keep)
+    changed = write(keep)
+    fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    for client in changed:
+        look_at(client, fetch=fetch, now=now)
+    return len(wanted), len(changed)
 
 
 def make_initial_token(*, uses: int, days: int, now: datetime) -> str:
@@ -81,7 +97,9 @@ def make_initial_token(*, uses: int, days: int, now: datetime) -> str:
     return made
 
 
-def _read_file(text: bytes) -> Sequence[tuple[Client, str | None]]:
+def _read_file(
+    text: bytes, settings: Settings, now: datetime
+) -> Sequence[tuple[Client, str | None]]:
     """Return each client with its secret.
 
     Raises:
@@ -97,7 +115,7 @@ def _read_file(text: bytes) -> Sequence[tuple[Client, str | None]]:
     faults = []
     for number, entry in enumerate(entries, 1):
         try:
-            client, secret = _read_entry(entry)
+            client, secret = _read_entry(entry, settings, now)
             if client.id in found:
                 raise BridgeError("client_exists", f"{client.id} is there twice")
             found[client.id] = client, secret
@@ -108,10 +126,10 @@ def _read_file(text: bytes) -> Sequence[tuple[Client, str | None]]:
     return list(found.values())
 
 
-def _read_entry(entry: object) -> tuple[Client, str | None]:
+def _read_entry(entry: object, settings: Settings, now: datetime) -> tuple[Client, str | None]:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("client_id"), str):
         raise BridgeError("invalid_client_metadata", "expected an object with a client_id")
-    client = read_client(entry, client_id=entry["client_id"])
+    client = _read_signed(entry, entry["client_id"], settings, now)
     secret = entry.get("client_secret")
     if not client.has_need_of_secret:
         return client, None
@@ -120,6 +138,22 @@ def _read_entry(entry: object) -> tuple[Client, str | None]:
             "invalid_client_metadata", "client_secret: expected 22 to 128 of A-Z a-z 0-9 _ -"
         )
     return client, secret
+
+
+def _read_signed(
+    entry: Mapping[str, object], client_id: str, settings: Settings, now: datetime
+) -> Client:
+    text = entry.get("software_statement")
+    if text is None:
+        return read_client(entry, client_id=client_id)
+    statement, signed = open_statement(
+        text,
+        audience=settings.issuer,
+        services=name_services(settings),
+        fetch=make_fetch(settings),
+        now=now,
+    )
+    return read_client(entry, client_id=client_id, statement=statement, signed=signed)
 
 
 def _put(
@@ -139,6 +173,7 @@ def _put(
     if before is None:
         add_client(connection, client, now=now)
     else:
+        check_change(before, client)
         update_client(connection, client)
         remove_secrets(connection, client.id)
     if secret is not None:

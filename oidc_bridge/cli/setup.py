@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 from oidc_bridge import storage
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
-from oidc_bridge.factory import create_app, make_courier, open_database
-from oidc_bridge.storage import db, write
+from oidc_bridge.factory import create_app, make_courier, make_strangers_fetch, open_database
+from oidc_bridge.sightings import look_again
+from oidc_bridge.storage import db, read, write
+from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import make_first_keys, rotate_old_keys
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.prune import prune_all
@@ -188,7 +190,8 @@ def deliver(context: click.Context, once: bool) -> None:
 def prune(context: click.Context) -> None:
     """Delete what has expired. Nothing expired works without it; it only tidies.
 
-    It also puts the next signing keys in place if lifetimes.signing_key says so.
+    It also puts the next signing keys in place if lifetimes.signing_key says so, and looks again at
+    apps' own sites (see `client refresh`).
 
     \b
     Example (daily, from cron or a timer):
@@ -202,6 +205,10 @@ def prune(context: click.Context) -> None:
                 click.echo(f"signing with {kid} from now on")
         for what, count in prune_all(now=now, token_life=token_life):
             click.echo(f"{count:>8} {what}")
+        fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+        with read() as connection:
+            known = all_clients(connection)
+        click.echo(f"{look_again(known, fetch=fetch, now=now):>8} sites and logos looked at again")
 
 
 def _rotate(connection: Connection, settings: Settings, now: datetime) -> Sequence[str]:

@@ -71,8 +71,8 @@ def test_the_static_clients_are_imported_as_they_are_told_to_the_suite(
     assert (main.name, backchannel.name) == (CONFIGURATION, BACKCHANNEL)
 
     with bare_app(settings).app_context():
-        assert import_clients((tmp_path / CLIENTS).read_bytes(), now=NOW) == (4, 4)
-        assert import_clients((tmp_path / CLIENTS).read_bytes(), now=NOW) == (4, 0)
+        assert import_clients((tmp_path / CLIENTS).read_bytes(), settings, now=NOW) == (4, 4)
+        assert import_clients((tmp_path / CLIENTS).read_bytes(), settings, now=NOW) == (4, 0)
         with read() as connection:
             known = {client.id: client for client in all_clients(connection)}
         db.engine.dispose()
