@@ -74,6 +74,16 @@ GROWN = {
         "claims",
     ),
     "the client has another name": (replace(ASKED, client_name="Evil"), YES, "client_name"),
+    "somebody signed for the app": (
+        replace(ASKED, developer="did:btc-addr:19ivfBqUxdwzb5qVsJjdugEQMb936MAzoc"),
+        YES,
+        "developer",
+    ),
+    "the developer is gone": (
+        ASKED,
+        replace(YES, question=replace(ASKED, developer="ann.btc")),
+        "developer",
+    ),
     "its name differs in case": (
         replace(ASKED, client_name="Matrix.example"),
         YES,

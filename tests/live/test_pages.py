@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.fake_names import FakeNames
 from tests.live.person import SignsAs, Visitor
+from tests.live.shops import come_from_shop, open_shop
 from tests.live.wallet import FOLDER, Person, new_person
 from tests.live.world import World
 
@@ -187,6 +188,48 @@ def at_clash(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) 
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("cannot be joined")
 
 
+def at_shop(
+    world: World, visitor: Visitor, *, signed: bool, named: bool, home: str = "https://shop.example"
+) -> None:
+    """Consent to an app that is no chat client."""
+    shop = open_shop(world.bridge, signed=signed, named=named, home=home)
+    come_from_shop(visitor.page, world.bridge, shop)
+    expect(visitor.page.locator("main img.tile")).to_be_visible()
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
+
+
+def at_signed_shop(world: World, visitor: Visitor) -> None:
+    at_shop(world, visitor, signed=True, named=True)
+    expect(visitor.page.get_by_role("main")).to_contain_text("The site names this developer too")
+
+
+def at_shop_that_does_not_name_its_developer(world: World, visitor: Visitor) -> None:
+    at_shop(world, visitor, signed=True, named=False)
+    expect(visitor.page.get_by_role("main")).to_contain_text("does not name this developer")
+
+
+def at_shop_that_nobody_signed(world: World, visitor: Visitor) -> None:
+    at_shop(world, visitor, signed=False, named=True)
+    expect(visitor.page.get_by_role("main")).to_contain_text("Unsigned: the site names")
+
+
+def at_nobodys_shop(world: World, visitor: Visitor) -> None:
+    home = f"https://{'a-very-long-name-' * 3}of-a-shop.example"
+    at_shop(world, visitor, signed=False, named=False, home=home)
+    expect(visitor.page.get_by_role("main")).to_contain_text("Nobody stands behind this app")
+
+
+def at_account_with_shop(world: World, visitor: Visitor) -> None:
+    at_signed_shop(world, visitor)
+    shop = "https://shop.example/cb*"
+    visitor.context.route(shop, lambda route: route.fulfill(body="Welcome to the shop"))
+    visitor.allow()
+    visitor.page.wait_for_url(shop)
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    expect(visitor.page.get_by_role("main")).to_contain_text("The site names this developer too")
+
+
 WALLET_PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
     "second-step": at_second_step,
     "name": at_name,
@@ -206,6 +249,11 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "handed-over": at_handed_over,
     "handover-stopped": at_stopped,
     "consent": at_consent,
+    "consent-signed": at_signed_shop,
+    "consent-signed-only": at_shop_that_does_not_name_its_developer,
+    "consent-named-only": at_shop_that_nobody_signed,
+    "consent-nobody": at_nobodys_shop,
+    "account-signed-app": at_account_with_shop,
     "error": at_error,
     "account": at_account,
     "account-welcome": at_welcome,
