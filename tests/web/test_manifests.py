@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from oidc_bridge import storage
 from oidc_bridge.config import Registration, Settings
 from oidc_bridge.errors import FetchError
-from oidc_bridge.factory import create_app
+from oidc_bridge.factory import create_app, make_strangers_fetch
 from oidc_bridge.oidc.client import Client, SoftwareStatement
 from oidc_bridge.sightings import look_again, look_at
 from oidc_bridge.storage.apps import all_clients, get_client, remove_client, update_client
@@ -242,6 +242,31 @@ def test_the_page_says_when_there_is_nobody_and_shows_the_origin(shop: Flask, ev
     assert '<p class="origin">' in page
     assert HOME in page.partition('<p class="origin">')[2].partition("</p>")[0]
     assert DISCLAIMER in page
+
+
+NATIVE = {"application_type": "native", "redirect_uris": ["example.shop.app:/cb"]}
+
+
+def test_an_app_on_a_device_may_be_signed_for_the_site_of_its_developer(
+    shop: Flask, eve: Person, fetch: FakeFetch
+) -> None:
+    fetch.answers[MANIFEST] = (200, {"did_authors": [DAVE.did]})
+
+    page = the_page(eve, client_in(shop, register(shop, a_statement(**NATIVE))))
+
+    assert f"Signed by <strong>{DAVE.btc}</strong>. The site names this developer too." in page
+
+
+def test_behind_an_unsigned_app_on_a_device_is_nobody(
+    shop: Flask, eve: Person, fetch: FakeFetch
+) -> None:
+    """It may say which site is its own, but only a signature ties it to that site."""
+    fetch.answers[MANIFEST] = (200, {"did_authors": [DAVE.did]})
+
+    page = the_page(eve, client_in(shop, register(shop, client_uri=HOME, **NATIVE)))
+
+    assert "Nobody stands behind this app." in page
+    assert DAVE.btc not in page
 
 
 def test_behind_a_chat_app_is_nobody_but_its_address(ann: Person) -> None:
@@ -560,6 +585,23 @@ def test_d6_a_logo_that_cannot_be_shown_stops_nobody(
         logo = all_logos(connection)[client.id]
     assert logo.digest is None
     assert str(logo.fault).startswith(code)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "[::1]", "10.0.0.1"])
+def test_f1_no_logo_and_no_site_is_asked_for_inside(
+    shop: Flask, settings: Settings, clock: Clock, host: str
+) -> None:
+    """The real guard: it refuses before anything is connected."""
+    home = f"https://{host}"
+    uris = [f"{home}/cb"]
+    registered = register(shop, redirect_uris=uris, client_uri=home, logo_uri=f"{home}/logo.png")
+    client = client_in(shop, registered)
+
+    look(shop, client, make_strangers_fetch(settings, exempt=frozenset()), clock)
+
+    with shop.app_context(), storage.read() as connection:
+        assert str(all_logos(connection)[client.id].fault).startswith("fetch_blocked")
+        assert str(all_sites(connection)[home].fault).startswith("fetch_blocked")
 
 
 def test_a_logo_stays_while_its_site_is_silent(
