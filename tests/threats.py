@@ -72,9 +72,7 @@ ROWS: Mapping[str, str] = {
     "S8": "a relying party's state is not bound to its session",
 }
 # Rows that no test of ours can hold, and why; each leaves here when a test comes.
-NOT_APPLICABLE: Mapping[str, str] = {
-    "D6": "logos are kept as addresses and shown nowhere, so none is fetched either",
-}
+NOT_APPLICABLE: Mapping[str, str] = {}
 
 
 def read_names() -> dict[str, list[str]]:

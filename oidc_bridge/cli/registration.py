@@ -73,9 +73,7 @@ def import_clients(text: bytes, settings: Settings, *, now: datetime) -> tuple[i
 
     def keep(connection: Connection) -> list[Client]:
         known = {client.id: client for client in all_clients(connection)}
-        return [
-            client for client, secret in wanted if _put(connection, known, client, secret, now)
-        ]
+        return [client for client, secret in wanted if _put(connection, known, client, secret, now)]
 
     changed = write(keep)
     fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
