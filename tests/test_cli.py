@@ -4,10 +4,8 @@ import json
 import logging
 import os
 import shutil
-import sqlite3
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -17,70 +15,19 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from oidc_bridge import __version__, storage
+from oidc_bridge import __version__
 from oidc_bridge.cli import cli
 from oidc_bridge.config import load
 from oidc_bridge.errors import FetchError
-from oidc_bridge.factory import bare_app
-from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.proofs.addresses import Address
 from oidc_bridge.seal import digest_of
-from oidc_bridge.storage.apps import get_client
 from tests.fakes import FakeFetch
 from tests.manifests import DAVE, MALLORY, a_picture, a_statement, claims_of, key_of
+from tests.shell import Operator
 
 ISSUER = "https://id.example.org"
 HOMESERVER = "https://matrix.example.org/"
-
-
-@dataclass
-class Operator:
-    """Somebody at a shell, in a folder."""
-
-    folder: Path
-
-    def run(self, *words: str, answers: str | None = None) -> Result:
-        """Run a command; a traceback fails the test."""
-        config = str(self.folder / "config.toml")
-        result = CliRunner().invoke(cli, ["--config", config, *words], input=answers)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    def does(self, *words: str, answers: str | None = None) -> str:
-        """Run a command that must succeed; return what it printed."""
-        result = self.run(*words, answers=answers)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    def fails(self, *words: str) -> str:
-        """Run a command that must say in one line why not; return the code."""
-        result = self.run(*words)
-        assert result.exit_code == 1, result.output
-        assert result.stdout == ""
-        assert len(result.stderr.splitlines()) == 1, result.stderr
-        return result.stderr.partition(":")[0]
-
-    def client(self, client_id: str) -> Client:
-        with bare_app(load(self.folder / "config.toml")).app_context():
-            with storage.read() as connection:
-                found = get_client(connection, client_id)
-            storage.db.engine.dispose()
-        return found
-
-    def execute(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        connection = sqlite3.connect(self.folder / "bridge.db")
-        try:
-            rows = connection.execute(sql, values).fetchall()
-            connection.commit()
-        finally:
-            connection.close()
-        return rows
-
-    def database(self) -> bytes:
-        """Return every byte of the database, its journal included."""
-        return b"".join(path.read_bytes() for path in sorted(self.folder.glob("bridge.db*")))
 
 
 @pytest.fixture(autouse=True)
@@ -255,6 +202,15 @@ ARGUMENTS = {
     ("deliver",): ("--once",),
     ("resource-server", "allow"): ("wiki-api", "wiki"),
     ("resource-server", "deny"): ("wiki-api", "wiki"),
+    **{("app", say): ("https://chat.example",) for say in ("allow", "alone", "deny", "show")},
+    ("app", "forget"): ("https://chat.example", "--yes"),
+    ("app", "default"): ("synapse", "deny"),
+    ("app", "admit"): ("https://chat.example", "ann.btc"),
+    ("app", "dismiss"): ("https://chat.example", "ann.btc"),
+    ("app", "import"): ("-",),
+    ("request", "approve"): ("cXtpBKRSO3s0xMnPBbGrmA",),
+    ("request", "decline"): ("cXtpBKRSO3s0xMnPBbGrmA", "--reason", "no"),
+    ("explain",): ("ann.btc", "https://chat.example"),
 }
 # `init` makes the configuration, `demo` brings its own; developers have none.
 CONFIGURED = [path for path in COMMANDS if path[0] not in ("init", "demo", "manifest")]

@@ -87,6 +87,17 @@ def _native(client: Client, redirect_uri: str) -> App:
     return App(str(origin), client.name, _shown(origin), "client")
 
 
+def key_of(origin: Origin) -> str:
+    """Return the key of the app that lives at *origin*."""
+    shown = _shown(origin)
+    return shown if "://" in shown else f"https://{shown}"
+
+
+def is_app_scheme(scheme: str) -> bool:
+    """Return whether an app on a device may be opened by *scheme* (in lower case)."""
+    return _SCHEME.fullmatch(scheme) is not None and scheme not in _REFUSED_SCHEMES
+
+
 def _shown(origin: Origin) -> str:
     """Return what a page calls a host; that anybody can listen on the way is not left out."""
     host = origin.netloc.replace(".:", ":").removesuffix(".")
@@ -105,9 +116,8 @@ def _read(redirect_url: str) -> App:
         except ValueError as error:
             raise _refusal() from error
         shown = _shown(origin)
-        key = shown if "://" in shown else f"https://{shown}"
-        return App(key, shown, shown, "web")
-    if ":" not in redirect_url or not _SCHEME.fullmatch(scheme) or scheme in _REFUSED_SCHEMES:
+        return App(key_of(origin), shown, shown, "web")
+    if ":" not in redirect_url or not is_app_scheme(scheme):
         raise _refusal()
     return App(f"{scheme}:", f"{scheme} on this device", "", "native")
 

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from oidc_bridge import __version__
+from oidc_bridge.cli.access import explain, request
+from oidc_bridge.cli.apps import app
 from oidc_bridge.cli.clients import client, synapse_config
 from oidc_bridge.cli.demo import demo
 from oidc_bridge.cli.doctor import doctor
@@ -58,7 +60,8 @@ def cli(context: click.Context, config: Path) -> None:
 
 for command in (
     *(init, serve, migrate, demo, doctor),
-    *(client, manifest, resource_server, synapse_config, person, keys, logout, deliver, prune),
+    *(client, manifest, resource_server, synapse_config, app, request, explain),
+    *(person, keys, logout, deliver, prune),
 ):
     cli.add_command(command)
 

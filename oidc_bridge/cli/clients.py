@@ -8,12 +8,13 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.developer import home_of
+from oidc_bridge.cli.apps import UNKNOWN
 from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import make_strangers_fetch, open_database
 from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
-from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
+from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata, Unknown
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.seal import new_secret
@@ -47,6 +48,11 @@ client.add_command(token)
 @click.option("--scope", "scopes", multiple=True, help="Scopes it may ask for; default: all.")
 @click.option("--require", "required", multiple=True, help="Scopes that people cannot untick.")
 @click.option("--public", is_flag=True, help="It has no secret (PKCE alone).")
+@click.option(
+    "--unknown-apps",
+    type=UNKNOWN,
+    help="What holds at a homeserver for chat apps without a rule; default: ask.",
+)
 @click.pass_context
 def add(
     context: click.Context,
@@ -61,6 +67,7 @@ def add(
     scopes: tuple[str, ...],
     required: tuple[str, ...],
     public: bool,
+    unknown_apps: Unknown | None,
 ) -> None:
     """Register a relying party; prints its id and, once, its secret.
 
@@ -69,6 +76,8 @@ def add(
       oidc-bridge client add synapse --homeserver https://matrix.example.org
       oidc-bridge client add wiki --redirect-uri https://wiki.example.org/callback
     """
+    if unknown_apps is not None and homeserver is None:
+        raise click.UsageError("--unknown-apps is about the apps of a --homeserver")
     if homeserver is not None:
         redirect_uris = (*redirect_uris, callback_uri(homeserver))
         backchannel_logout_uri = backchannel_logout_uri or backchannel_uri(homeserver)
@@ -88,6 +97,7 @@ def add(
         metadata=ClientMetadata(
             jwks_uri=jwks_uri, post_logout_redirect_uris=post_logout_redirect_uris
         ),
+        unknown_apps=unknown_apps or "ask",
     )
     check_client(new)
     now = datetime.now(UTC)
@@ -106,6 +116,9 @@ def add(
         click.echo(f"client_secret: {secret}")
         click.echo("The secret is shown this once. For a Synapse, rather run:", err=True)
         click.echo(f"  oidc-bridge synapse-config {new.id} --new-secret", err=True)
+    if new.kind == "homeserver":
+        click.echo(f"Chat apps that no rule names: {new.unknown_apps}. Allow yours:", err=True)
+        click.echo("  oidc-bridge app allow https://app.element.io", err=True)
 
 
 @client.command("list")
@@ -271,6 +284,8 @@ def _public(known: Client) -> dict[str, object]:
     facts["secrets"] = len(facts.pop("secret_digests"))
     facts["metadata"] = known.metadata.to_json()
     facts["statement"] = known.statement.to_json() if known.statement else None
+    if known.kind != "homeserver":
+        del facts["unknown_apps"]  # it is itself the app
     return facts
 
 

@@ -11,7 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.manifest import open_statement
-from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.cli.setup import TAKES_ID, settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import (
@@ -226,7 +226,7 @@ def list_(context: click.Context, as_json: bool) -> None:
         click.echo("  ".join(map(str, one.values())))
 
 
-@token.command()
+@token.command(context_settings=TAKES_ID)
 @click.argument("token_id")
 @click.pass_context
 def remove(context: click.Context, token_id: str) -> None:

@@ -32,6 +32,9 @@ database = "{database}"
 key_file = "bridge.key"
 {extra}"""
 
+# Of ids, which are random text of base64url, one in 64 begins with a hyphen.
+TAKES_ID = {"ignore_unknown_options": True}
+
 
 def settings_of(context: click.Context) -> Settings:
     """Return the settings that the command line points to."""
@@ -69,6 +72,7 @@ def init(context: click.Context, issuer: str, name: str, database: str) -> None:
         "\nNext:\n"
         f"  oidc-bridge --config {path} client add synapse"
         " --homeserver https://YOUR.SYNAPSE.public_baseurl\n"
+        f"  oidc-bridge --config {path} app allow https://app.element.io\n"
         f"  oidc-bridge --config {path} synapse-config synapse --new-secret  > oidc.yaml\n"
         f"  oidc-bridge --config {path} serve"
     )

@@ -99,6 +99,11 @@ class NameReport:
     left_out: int = 0
 
 
+def is_name(text: str) -> bool:
+    """Return whether *text* is spelt as names are: two or three labels in lower case."""
+    return _NAME.fullmatch(text) is not None
+
+
 def look_up(
     text: str,
     *,
@@ -210,7 +215,7 @@ class _Inquiry:
         self.left_out += uncounted
         for text in listed:
             # Only what the service is trusted with, whatever else it lists.
-            if not _NAME.fullmatch(text) or _find_trusted(text, self.services) != service:
+            if not is_name(text) or _find_trusted(text, self.services) != service:
                 continue
             if text in self.refuted or text in self.confirmed:
                 continue
@@ -246,7 +251,7 @@ def _find_trusted(text: str, services: tuple[NameService, ...]) -> NameService |
 
 
 def _find_service(text: str, services: tuple[NameService, ...]) -> NameService:
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ProofError("username_lookup", f"{text[:80]!a} is no name")
     service = _find_trusted(text, services)
     if service is None:

@@ -117,23 +117,21 @@ _SAID: CompoundSelect[*tuple[Any, ...]] = union_all(
         _P.account_id == bindparam("account_id"), _P.app.in_(_NAMES)
     ),
 )
-_LISTED = (
-    select(_L.app)
-    .where(
-        _L.app.in_(_NAMES),
-        or_(_L.until.is_(None), _L.until > bindparam("now", type_=UtcTime)),
-        or_(
-            (_L.kind == "account") & (_L.who == bindparam("account_id")),
-            (_L.kind == "address")
-            & _L.who.in_(
-                select(IdentityRow.subject).where(IdentityRow.account_id == bindparam("account_id"))
-            ),
-            (_L.kind == "name") & _L.who.in_(bindparam("texts", expanding=True)),
-            (_L.kind == "pattern") & _L.who.in_(bindparam("patterns", expanding=True)),
+_FITS = (
+    _L.app.in_(_NAMES),
+    or_(_L.until.is_(None), _L.until > bindparam("now", type_=UtcTime)),
+    or_(
+        (_L.kind == "account") & (_L.who == bindparam("account_id")),
+        (_L.kind == "address")
+        & _L.who.in_(
+            select(IdentityRow.subject).where(IdentityRow.account_id == bindparam("account_id"))
         ),
-    )
-    .distinct()
+        (_L.kind == "name") & _L.who.in_(bindparam("texts", expanding=True)),
+        (_L.kind == "pattern") & _L.who.in_(bindparam("patterns", expanding=True)),
+    ),
 )
+_LISTED = select(_L.app).where(*_FITS).distinct()
+_BY_WHICH = select(_L.kind, _L.who, _L.until, _L.note).where(*_FITS).order_by(_L.kind, _L.who)
 _OWN = select(_P.app, _P.say, _P.said_at).where(_P.account_id == bindparam("account_id"))
 _STRICTNESS: Mapping[Say, int] = {"allow": 0, "alone": 1, "deny": 2}
 _FORGET_OWN = delete(_P).where(_P.account_id == bindparam("of"), _P.app == bindparam("about"))
@@ -166,11 +164,25 @@ def find_said(
 def _listed(
     connection: Connection, account_id: str, names: Collection[str], now: datetime
 ) -> frozenset[str]:
+    known = _as_listed(connection, account_id, names, now)
+    return frozenset(connection.execute(_LISTED, known).scalars())
+
+
+def fitting_listings(
+    connection: Connection, account_id: str, app: str, *, now: datetime
+) -> Sequence[Listing]:
+    """Return the entries of an app's list that let a person in today."""
+    known = _as_listed(connection, account_id, [app], now)
+    return [Listing(*row) for row in connection.execute(_BY_WHICH, known)]
+
+
+def _as_listed(
+    connection: Connection, account_id: str, names: Collection[str], now: datetime
+) -> Mapping[str, Any]:
     texts = [name.text for name in names_of(connection, account_id)]
     patterns = {pattern for text in texts for pattern in _patterns_of(text)}
-    known = {"texts": texts, "patterns": sorted(patterns), "account_id": account_id}
-    found = connection.execute(_LISTED, {"names": list(names), "now": now, **known})
-    return frozenset(found.scalars())
+    who = {"account_id": account_id, "texts": texts, "patterns": sorted(patterns)}
+    return {"names": list(names), "now": now, **who}
 
 
 def _patterns_of(name: str) -> list[str]:

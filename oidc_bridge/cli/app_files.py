@@ -1,0 +1,151 @@
+"""What `app export` writes and `app import` reads."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from oidc_bridge.apps.spelling import check_say, read_app, read_note, read_who
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.storage.whitelist import AppRule, Listing
+
+_SAYS = ("allow", "alone", "deny")
+_AUDIENCES = ("everyone", "listed")
+_MEMBERS = {"app", "say", "for", "until", "note", "people"}
+_ENTRY_MEMBERS = {"who", "until", "note"}
+# An approved request lets in an account; no name or address stands for it in the list.
+_ACCOUNT = re.compile(r"account:([A-Za-z0-9_-]{22})")
+
+
+@dataclass(frozen=True, slots=True)
+class AppOfFile:
+    """One app: its rule, and its whole list."""
+
+    rule: AppRule
+    people: Sequence[Listing] = ()
+
+
+def to_file(one: AppOfFile) -> Mapping[str, object]:
+    """Return one app as the file spells it."""
+    return {
+        "app": one.rule.name,
+        "say": one.rule.say,
+        "for": one.rule.audience,
+        "until": _spell(one.rule.until),
+        "note": one.rule.note,
+        "people": [
+            {
+                "who": f"account:{entry.who}" if entry.kind == "account" else entry.who,
+                "until": _spell(entry.until),
+                "note": entry.note,
+            }
+            for entry in one.people
+        ],
+    }
+
+
+def read_apps(data: bytes) -> Sequence[AppOfFile]:
+    """Return the apps of a file.
+
+    Raises:
+        BridgeError: ``import_invalid``, with each entry's fault.
+    """
+    try:
+        entries = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BridgeError("import_invalid", "the file is not JSON") from error
+    if not isinstance(entries, list):
+        raise BridgeError("import_invalid", "expected a list of apps")
+    found: dict[str, AppOfFile] = {}
+    faults = []
+    for number, entry in enumerate(entries, 1):
+        try:
+            one = _read_app(entry)
+            if one.rule.name in found:
+                raise _malformed(f"{one.rule.name} is there twice")
+            found[one.rule.name] = one
+        except BridgeError as error:
+            faults.append(f"entry {number}: {error.code}: {error.detail}")
+    if faults:
+        raise BridgeError("import_invalid", "; ".join(faults))
+    return list(found.values())
+
+
+def _read_app(entry: object) -> AppOfFile:
+    members = _members(entry, _MEMBERS, needed={"app", "say"})
+    rule = AppRule(
+        read_app(_text(members, "app")),
+        _one_of(members, "say", _SAYS),  # type: ignore[arg-type]
+        _one_of({"for": "everyone"} | members, "for", _AUDIENCES),  # type: ignore[arg-type]
+        _until(members),
+        read_note(_text({"note": ""} | members, "note")),
+    )
+    check_say(rule.name, rule.say)
+    people = members.get("people", [])
+    if not isinstance(people, list):
+        raise _malformed("people: expected a list")
+    listed: dict[tuple[str, str], Listing] = {}
+    for number, one in enumerate(people, 1):
+        try:
+            listing = _read_listing(one)
+            if (listing.kind, listing.who) in listed:
+                raise _malformed(f"{listing.who} is there twice")
+        except BridgeError as error:
+            raise _malformed(f"person {number}: {error.code}: {error.detail}") from error
+        listed[listing.kind, listing.who] = listing
+    return AppOfFile(rule, list(listed.values()))
+
+
+def _read_listing(entry: object) -> Listing:
+    members = _members(entry, _ENTRY_MEMBERS, needed={"who"})
+    text, until = _text(members, "who"), _until(members)
+    note = read_note(_text({"note": ""} | members, "note"))
+    if account := _ACCOUNT.fullmatch(text):
+        return Listing("account", account[1], until, note)
+    who = read_who(text)
+    return Listing(who.kind, who.text, until, note)
+
+
+def _members(entry: object, known: set[str], *, needed: set[str]) -> dict[str, object]:
+    if not isinstance(entry, dict) or not needed <= entry.keys():
+        raise _malformed(f"expected an object with {' and '.join(sorted(needed))}")
+    # A member that we do not know may have been meant to make the rule stricter.
+    if unknown := entry.keys() - known:
+        raise _malformed(f"unknown: {', '.join(sorted(unknown))}")
+    return entry
+
+
+def _text(members: Mapping[str, object], name: str) -> str:
+    value = members[name]
+    if not isinstance(value, str):
+        raise _malformed(f"{name}: expected text")
+    return value
+
+
+def _one_of(members: Mapping[str, object], name: str, known: Sequence[str]) -> str:
+    value = _text(members, name)
+    if value not in known:
+        raise _malformed(f"{name}: expected {', '.join(known)}")
+    return value
+
+
+def _until(members: Mapping[str, object]) -> datetime | None:
+    """What has run out is kept as it is: a copy says what the original says."""
+    if members.get("until") is None:
+        return None
+    try:
+        until = datetime.fromisoformat(_text(members, "until"))
+        if until.tzinfo is None:
+            raise _malformed("until: expected a zone")
+        return until.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise _malformed("until: expected a time") from error
+
+
+def _spell(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _malformed(detail: str) -> BridgeError:
+    return BridgeError("app_entry_malformed", detail)

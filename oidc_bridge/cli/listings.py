@@ -1,0 +1,183 @@
+"""app admit|dismiss: who may use an app that is for listed people; app import|export."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import click
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.spelling import read_app, read_note, read_until, read_who
+from oidc_bridge.cli.app_files import AppOfFile, read_apps, to_file
+from oidc_bridge.cli.setup import settings_of
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.factory import open_database
+from oidc_bridge.storage import admissions, read, write
+from oidc_bridge.storage.rulings import rule_app
+from oidc_bridge.storage.whitelist import Listing, find_rule, listings_of, rules
+
+_COLUMNS = ("who", "until", "note")
+_MAX_FAULTS = 20
+
+
+@click.command()
+@click.argument("origin")
+@click.argument("people", nargs=-1, metavar="WHO...")
+@click.option("--file", "file", type=click.File("rb"), help="CSV: who, until, note; - for stdin.")
+@click.option("--until", help="2027-01-31 (that day counts), or a time with its zone.")
+@click.option("--note", default="", help="For whoever reads this later.")
+@click.pass_context
+def admit(
+    context: click.Context,
+    origin: str,
+    people: tuple[str, ...],
+    file: BinaryIO | None,
+    until: str | None,
+    note: str,
+) -> None:
+    """Put people on an app's list.
+
+    WHO is an address (SP... or 1...), a name (ann.btc), or a pattern of names (*.example.btc). Of
+    a file, all of it is taken, or, with a line for each fault, nothing.
+
+    \b
+    Examples:
+      oidc-bridge app admit https://chat.example.org ann.btc "*.example.btc"
+      oidc-bridge app admit https://chat.example.org --file team.csv
+    """
+    if bool(people) == (file is not None):
+        raise click.UsageError("give either WHO... or --file")
+    if file is not None and (until or note):
+        raise click.UsageError("--until and --note stand in the file")
+    now = datetime.now(UTC)
+
+    def work(connection: Connection) -> tuple[int, bool]:
+        changed = admissions.admit(connection, name, entries, now=now)
+        rule = find_rule(connection, name)
+        return changed, rule is not None and rule.audience == "listed"
+
+    with open_database(settings_of(context)):
+        name = read_app(origin)
+        if file is not None:
+            entries = read_csv(file.read(), now=now)
+        else:
+            named = [_entry(who, until or "", note, now) for who in people]
+            entries = list({(one.kind, one.who): one for one in named}.values())
+        changed, is_closed = write(work)
+    click.echo(f"{name}: {len(entries)} entries, {changed} new or changed")
+    if not is_closed:
+        click.echo(
+            "The app is for everyone: its list says nothing until"
+            f" `oidc-bridge app allow {name} --for-listed-people`",
+            err=True,
+        )
+
+
+@click.command()
+@click.argument("origin")
+@click.argument("people", nargs=-1, required=True, metavar="WHO...")
+@click.pass_context
+def dismiss(context: click.Context, origin: str, people: tuple[str, ...]) -> None:
+    """Take people off an app's list, also those whose request was approved.
+
+    \b
+    Example:
+      oidc-bridge app dismiss https://chat.example.org ann.btc
+    """
+    now = datetime.now(UTC)
+    with open_database(settings_of(context)):
+        name, whom = read_app(origin), [read_who(who) for who in people]
+        gone = write(lambda connection: admissions.dismiss(connection, name, whom, now=now))
+    for entry in gone:
+        click.echo(f"off the list of {name}: {entry.kind} {entry.who}")
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.pass_context
+def import_(context: click.Context, file: BinaryIO) -> None:
+    """Bring the apps in FILE to what it says, their lists included; others stay as they are.
+
+    FILE is what `app export` prints. All of it is taken, or, with each fault, nothing.
+
+    \b
+    Example:
+      oidc-bridge app import apps.json
+    """
+    now = datetime.now(UTC)
+
+    def work(connection: Connection) -> int:
+        return sum(_put(connection, one, now) for one in wanted)
+
+    with open_database(settings_of(context)):
+        wanted = read_apps(file.read())
+        changed = write(work)
+    click.echo(f"{len(wanted)} apps, {changed} new or changed")
+
+
+def _put(connection: Connection, one: AppOfFile, now: datetime) -> bool:
+    is_ruled = rule_app(connection, one.rule, now=now)
+    listed = admissions.replace_list(connection, one.rule.name, one.people, now=now)
+    return is_ruled or listed > 0
+
+
+@click.command()
+@click.pass_context
+def export(context: click.Context) -> None:
+    """Print all apps that a rule names, with their lists, for `app import`.
+
+    \b
+    Example:
+      oidc-bridge app export > apps.json
+    """
+    with open_database(settings_of(context)), read() as connection:
+        known = [AppOfFile(one, listings_of(connection, one.name)) for one in rules(connection)]
+    click.echo(json.dumps([to_file(one) for one in known], indent=2))
+
+
+def read_csv(data: bytes, *, now: datetime) -> list[Listing]:
+    """Return the entries of a file with the columns who, until and note; the last two may be
+    missing, and a first line that names them is one.
+
+    Raises:
+        BridgeError: ``list_invalid``, with the line of each fault.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+        # Read whole before any of it is taken: a quote that never ends swallows what follows.
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(lines.line_num, row) for row in lines if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BridgeError("list_invalid", f"not CSV in UTF-8: {error}") from error
+    if rows and tuple(cell.strip() for cell in rows[0][1]) == _COLUMNS[: len(rows[0][1])]:
+        rows = rows[1:]
+    entries: dict[tuple[str, str], Listing] = {}
+    faults = []
+    for number, row in rows:
+        try:
+            entry = _entry_of(row, now)
+            if (entry.kind, entry.who) in entries:
+                raise BridgeError("who_twice", f"{entry.who} is there twice")
+            entries[entry.kind, entry.who] = entry
+        except BridgeError as error:
+            faults.append(f"line {number}: {error.code}: {error.detail}")
+    if faults:
+        more = len(faults) - _MAX_FAULTS
+        rest = [f"and {more} more"] if more > 0 else []
+        raise BridgeError("list_invalid", "; ".join([*faults[:_MAX_FAULTS], *rest]))
+    return list(entries.values())
+
+
+def _entry_of(row: list[str], now: datetime) -> Listing:
+    if len(row) > len(_COLUMNS):
+        raise BridgeError("row_malformed", f"{len(row)} cells, expected who, until, note")
+    who, until, note = (cell.strip() for cell in (*row, "", "")[: len(_COLUMNS)])
+    return _entry(who, until, note, now)
+
+
+def _entry(who: str, until: str, note: str, now: datetime) -> Listing:
+    read_as = read_who(who)
+    over = read_until(until, now=now) if until else None
+    return Listing(read_as.kind, read_as.text, over, read_note(note))

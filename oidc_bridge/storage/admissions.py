@@ -1,0 +1,166 @@
+"""Who an operator lets use an app that is for listed people; each entry that comes, changes or
+goes has its event, in the caller's transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from oidc_bridge.apps.spelling import Who
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.storage import new_id
+from oidc_bridge.storage.accounts import IdentityRow
+from oidc_bridge.storage.ledger import record_all
+from oidc_bridge.storage.names import NameRow
+from oidc_bridge.storage.whitelist import (
+    AppRule,
+    Listing,
+    ListingRow,
+    WhoKind,
+    find_rule,
+    listings_of,
+    unlist_person,
+)
+
+_L = ListingRow
+_Key = tuple[WhoKind, str]
+_ENTRIES = select(_L.id, _L.kind, _L.who, _L.until, _L.note).where(_L.app == bindparam("app"))
+_DROP = delete(_L).where(_L.id == bindparam("entry"))
+_ADD = insert(_L)
+
+
+def get_rule(connection: Connection, app: str) -> AppRule:
+    """Return the operator's rule of an app.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    rule = find_rule(connection, app)
+    if rule is None:
+        raise BridgeError("app_unruled", f"no rule names {app}: see `oidc-bridge app allow`")
+    return rule
+
+
+def admit(connection: Connection, app: str, entries: Sequence[Listing], *, now: datetime) -> int:
+    """Put people on an app's list, in the place of earlier entries of theirs; return how many of
+    the entries are new or changed. The number of statements does not grow with theirs.
+
+    Raises:
+        BridgeError: ``app_unruled``: a list without a rule lets nobody in.
+    """
+    get_rule(connection, app)
+    return _put(connection, app, entries, now, is_whole=False)
+
+
+def replace_list(
+    connection: Connection, app: str, entries: Sequence[Listing], *, now: datetime
+) -> int:
+    """Make *entries* an app's whole list; return how many entries came, changed or went.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    get_rule(connection, app)
+    return _put(connection, app, entries, now, is_whole=True)
+
+
+def _put(
+    connection: Connection, app: str, entries: Sequence[Listing], now: datetime, *, is_whole: bool
+) -> int:
+    ids: dict[_Key, str] = {}
+    before: dict[_Key, Listing] = {}
+    for row in connection.execute(_ENTRIES, {"app": app}):
+        known = Listing(row.kind, row.who, row.until, row.note)
+        ids[_key(known)], before[_key(known)] = row.id, known
+    wanted = {_key(entry): entry for entry in entries}
+    put = {key: entry for key, entry in wanted.items() if before.get(key) != entry}
+    gone = [key for key in before if is_whole and key not in wanted]
+    if dropped := [{"entry": ids[key]} for key in (*put, *gone) if key in ids]:
+        connection.execute(_DROP, dropped)
+    if put:
+        connection.execute(_ADD, [_row(app, entry, now) for entry in put.values()])
+    changes = {key: (before.get(key), entry) for key, entry in put.items()}
+    _record_entries(connection, "person admitted", app, changes, now=now)
+    lost = {key: (before[key], None) for key in gone}
+    _record_entries(connection, "person dismissed", app, lost, now=now)
+    return len(put) + len(gone)
+
+
+def dismiss(
+    connection: Connection, app: str, people: Sequence[Who], *, now: datetime
+) -> Sequence[Listing]:
+    """Take people off an app's list, with what an approved request put there for them; return the
+    entries that went.
+
+    Raises:
+        BridgeError: ``app_unruled``; ``listing_unknown`` if one of them is not on it.
+    """
+    get_rule(connection, app)
+    known = {_key(entry): entry for entry in listings_of(connection, app)}
+    gone: dict[_Key, Listing] = {}
+    for who in people:
+        accounts = _accounts_of(connection, who)
+        keys: list[_Key] = [(who.kind, who.text), *(("account", one) for one in accounts)]
+        found = {key: known[key] for key in keys if key in known}
+        if not found:
+            raise BridgeError("listing_unknown", f"{who.text} is not on the list of {app}")
+        gone |= found
+    for kind, text in gone:
+        unlist_person(connection, app, kind, text)
+    lost = {key: (entry, None) for key, entry in gone.items()}
+    _record_entries(connection, "person dismissed", app, lost, now=now)
+    return list(gone.values())
+
+
+def _accounts_of(connection: Connection, who: Who) -> Sequence[str]:
+    """Return the account that an address or a name opens, if there is one yet."""
+    query = select(IdentityRow.account_id).distinct()
+    if who.kind == "address":
+        query = query.where(IdentityRow.subject == who.text)
+    elif who.kind == "name":
+        owner = NameRow.identity_id == IdentityRow.id
+        query = query.join(NameRow, owner).where(NameRow.text == who.text)
+    else:
+        return []
+    return connection.execute(query).scalars().all()
+
+
+def _record_entries(
+    connection: Connection,
+    kind: str,
+    app: str,
+    changes: Mapping[_Key, tuple[Listing | None, Listing | None]],
+    *,
+    now: datetime,
+) -> None:
+    details = [
+        {"app": app, "who": f"{kind_of}:{text}", "before": _told(before), "after": _told(after)}
+        for (kind_of, text), (before, after) in changes.items()
+    ]
+    record_all(connection, kind, details, now=now)
+
+
+def _key(entry: Listing) -> _Key:
+    return entry.kind, entry.who
+
+
+def _row(app: str, entry: Listing, now: datetime) -> Mapping[str, Any]:
+    return {
+        "id": new_id(),
+        "app": app,
+        "kind": entry.kind,
+        "who": entry.who,
+        "until": entry.until,
+        "note": entry.note,
+        "added_at": now,
+    }
+
+
+def _told(entry: Listing | None) -> str:
+    """Return an entry as an event keeps it: JSON without what the event names itself."""
+    if entry is None:
+        return ""
+    until = entry.until.isoformat() if entry.until else None
+    return json.dumps({"until": until, "note": entry.note})

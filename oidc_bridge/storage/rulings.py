@@ -1,0 +1,170 @@
+"""What an operator decides about apps and about requests for access; each change with its event,
+what was and what is, in the caller's transaction."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.spelling import check_say
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.client import Client, Unknown
+from oidc_bridge.storage.access_requests import AccessRequest, decide_access_request
+from oidc_bridge.storage.admissions import admit, get_rule, replace_list
+from oidc_bridge.storage.apps import get_client, set_unknown_apps
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.whitelist import (
+    AppRule,
+    Listing,
+    find_rule,
+    listings_of,
+    remove_rule,
+    set_rule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What an approval did.
+
+    Attributes:
+        before: the app's rule until then, also one that had run out; None if there was none.
+        after: its rule now.
+        others: how many entries its list had already.
+    """
+
+    request: AccessRequest
+    before: AppRule | None
+    after: AppRule
+    others: int
+
+
+def rule_app(connection: Connection, rule: AppRule, *, now: datetime) -> bool:
+    """Keep a rule; False if it says what held already.
+
+    Raises:
+        BridgeError: ``app_insecure``, ``alone_impossible``; ``client_unknown`` and
+            ``client_homeserver`` for a client that cannot be the app: its rule would say nothing.
+    """
+    check_say(rule.name, rule.say)
+    if rule.name.startswith("client:"):
+        get_app_client(connection, rule.name)
+    before = find_rule(connection, rule.name)
+    if before == rule:
+        return False
+    set_rule(connection, rule, now=now)
+    _record(connection, "app ruled", rule.name, before=_told(before), after=_told(rule), now=now)
+    return True
+
+
+def get_app_client(connection: Connection, app: str) -> Client:
+    """Return the client that *app*, ``client:`` and its id, names.
+
+    Raises:
+        BridgeError: ``client_unknown``, ``client_homeserver``.
+    """
+    client = get_client(connection, app.removeprefix("client:"))
+    if client.kind == "homeserver":
+        raise BridgeError(
+            "client_homeserver",
+            f"{client.id} is a homeserver: name the chat apps, by their origins",
+        )
+    return client
+
+
+def forget_app(connection: Connection, app: str, *, now: datetime) -> int:
+    """Forget a rule and its list; return how many entries that had.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    before = get_rule(connection, app)
+    listed = replace_list(connection, app, [], now=now)
+    remove_rule(connection, app)
+    _record(connection, "app forgotten", app, before=_told(before), after="", now=now)
+    return listed
+
+
+def set_default(
+    connection: Connection, client_id: str, unknown: Unknown, *, now: datetime
+) -> Unknown:
+    """Say what holds at a homeserver for apps without a rule; return what held before.
+
+    Raises:
+        BridgeError: ``client_unknown``, ``not_homeserver``.
+    """
+    before = get_client(connection, client_id).unknown_apps
+    set_unknown_apps(connection, client_id, unknown)
+    if before != unknown:
+        told = {"before": before, "after": unknown}
+        record(connection, "unknown apps ruled", now=now, client_id=client_id, **told)
+    return before
+
+
+def approve(
+    connection: Connection, request_id: str, *, until: datetime | None, now: datetime
+) -> Approval:
+    """Let somebody use the app that they asked for: they are put on its list.
+
+    An app without a rule that holds gets one: allowed, for the people on its list.
+
+    Raises:
+        BridgeError: ``request_decided``; ``app_denied`` if a rule denies the app to everybody;
+            ``app_insecure``.
+    """
+    request = decide_access_request(connection, request_id, "approved", now=now)
+    app = request.app
+    before, others = find_rule(connection, app), len(listings_of(connection, app))
+    if before is not None and (before.until is None or before.until > now):
+        after = before
+    else:
+        after = AppRule(app, "allow", "listed", note=before.note if before else "")
+        rule_app(connection, after, now=now)
+    if after.say == "deny":
+        raise BridgeError("app_denied", f"{app} is denied to everybody: see `oidc-bridge app`")
+    entry = Listing("account", request.account_id, until, f"asked: {request.person}")
+    admit(connection, app, [entry], now=now)
+    _record_decision(connection, "access approved", request, now=now)
+    return Approval(request, before, after, others)
+
+
+def decline(
+    connection: Connection, request_id: str, *, reason: str, now: datetime
+) -> AccessRequest:
+    """Say no, with a reason that the person reads.
+
+    Raises:
+        BridgeError: ``request_decided``.
+    """
+    request = decide_access_request(connection, request_id, "declined", reason=reason, now=now)
+    _record_decision(connection, "access declined", request, now=now, reason=reason)
+    return request
+
+
+def _record_decision(
+    connection: Connection, kind: str, request: AccessRequest, *, now: datetime, **more: str
+) -> None:
+    record(
+        connection,
+        kind,
+        now=now,
+        account_id=request.account_id,
+        client_id=request.client_id,
+        app=request.app,
+        before="open",
+        after=str(request.outcome),
+        **more,
+    )
+
+
+def _record(connection: Connection, kind: str, app: str, *, now: datetime, **more: str) -> None:
+    record(connection, kind, now=now, app=app, **more)
+
+
+def _told(rule: AppRule | None) -> str:
+    """Return a rule as an event keeps it: JSON without what the event names itself."""
+    if rule is None:
+        return ""
+    until = rule.until.isoformat() if rule.until else None
+    return json.dumps({"say": rule.say, "for": rule.audience, "until": until, "note": rule.note})
