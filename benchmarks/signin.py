@@ -107,7 +107,8 @@ async def sign_in_first(send: Send, site: Site, visitor: Visitor, note: Note) ->
     )
     _expect("wallet's answer", consent_url.startswith("/consent/"), consent_url)
     page = await _page(send, site, visitor, note, "consent page", consent_url)
-    decision = _hidden(page, consent_url) | {"decision": "allow", "remember": "yes"}
+    # As oneself, where the page asks as whom.
+    decision = _hidden(page, consent_url) | {"decision": "allow", "remember": "yes", "as": "main"}
     chosen = [("scope", scope) for scope in site.scopes if scope != "openid"]
     back = await _step(
         send, site, visitor, note, "consent", 303, consent_url, [*decision.items(), *chosen]

@@ -231,6 +231,11 @@ def _welcome(places: Places, folder: Path, is_kept: bool, with_synapse: bool) ->
             f"  Matrix:         {places.app}/matrix",
             f"  Homeserver:     {places.homeserver}  ({SERVER_NAME}; other Matrix clients can use"
             " it too)",
+            "",
+            "  The chat may know people as themselves. To let it know them by an ID that it alone"
+            " sees:",
+            f"    oidc-bridge --config {folder / 'config.toml'} app alone {places.app}",
+            "",
         ]
     lines += [
         f"  Your account:   {places.bridge}/account",

@@ -28,6 +28,8 @@ from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import db, write
 from oidc_bridge.storage.apps import add_client, add_secret, get_client
+from oidc_bridge.storage.rulings import rule_app
+from oidc_bridge.storage.whitelist import AppRule, find_rule
 from oidc_bridge.web import system_clock
 
 PORTS = 5
@@ -77,6 +79,16 @@ def register(client: Client) -> str:
 
     write(keep)
     return secret
+
+
+def allow_own_chat(places: Places) -> None:
+    """Let the demo chat know people as themselves, unless somebody has said otherwise since."""
+
+    def keep(connection: Connection) -> None:
+        if find_rule(connection, places.app) is None:
+            rule_app(connection, AppRule(places.app, "allow"), now=system_clock())
+
+    write(keep)
 
 
 def make_party(places: Places, secret: str, *, ask: Ask = ask) -> RelyingParty:
@@ -141,6 +153,8 @@ def run(
     with plain.app_context():
         party = make_party(places, register(demo_client(places)))
         homeserver_secret = register(homeserver_client(places)) if installed_synapse else ""
+        if installed_synapse:
+            allow_own_chat(places)
     bridge = create_app(settings)
     certificate = write_certificate(folder, now=system_clock())
     sites: list[tuple[Flask, Path | None]] = [

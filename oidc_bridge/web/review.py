@@ -43,7 +43,7 @@ class Review:
     Attributes:
         choices: as whom the app may know the person, the one to suggest first.
         note: what must be said of the person's own ID.
-        before: the Matrix ID or name by which it knew them until now, if that would change.
+        before: the Matrix ID or name by which it knew them until now, if that may change.
     """
 
     app: AppCard
@@ -87,7 +87,7 @@ def review_of(standing: Standing) -> Review:
         ),
         choices=choices,
         note=note_on_main(standing),
-        before=known_as(standing) if {"localpart", "whitelist"} & set(reasons) else "",
+        before=known_as(standing) if is_open or {"localpart", "whitelist"} & set(reasons) else "",
         news=tuple(_NEWS[reason] for reason in reasons if reason in _NEWS),
     )
 

@@ -21,8 +21,9 @@ from oidc_bridge.demo.places import Places
 from oidc_bridge.errors import BridgeError, ConfigError
 from oidc_bridge.factory import bare_app
 from oidc_bridge.matrix.synapse import snippet
-from oidc_bridge.storage import db, read
+from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.apps import all_clients
+from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
 from tests.demo.conftest import PLACES
 from tests.fakes import NOW
 
@@ -78,6 +79,20 @@ def test_a_second_run_in_a_folder_registers_nothing_twice(settings: Settings) ->
 
     assert len(secrets) == 3
     assert len(client.secret_digests) == 2
+
+
+def test_the_demos_chat_is_allowed_until_somebody_says_otherwise(settings: Settings) -> None:
+    with bare_app(settings).app_context():
+        world.allow_own_chat(PLACES)
+        with read() as connection:
+            first = find_rule(connection, PLACES.app)
+        write(lambda c: set_rule(c, AppRule(PLACES.app, "alone"), now=NOW))
+        world.allow_own_chat(PLACES)
+        with read() as connection:
+            second = find_rule(connection, PLACES.app)
+        db.engine.dispose()
+
+    assert (first, second) == (AppRule(PLACES.app, "allow"), AppRule(PLACES.app, "alone"))
 
 
 def test_synapse_lets_only_the_demos_own_origin_in_without_a_question(tmp_path: Path) -> None:

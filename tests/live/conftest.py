@@ -23,7 +23,7 @@ from tests.live.browser import (
 )
 from tests.live.certified import Provider, provider
 from tests.live.loopback import (
-    CHAT_HOST,
+    CHAT_HOSTS,
     Certificates,
     ChatClient,
     Pictures,
@@ -65,7 +65,7 @@ def a_chat_client(certificates: Certificates) -> Iterator[ChatClient]:
 
 @pytest.fixture(scope="session")
 def browser(a_chat_client: ChatClient) -> Iterator[Browser]:
-    with chromium({CHAT_HOST: a_chat_client.port}) as browser:
+    with chromium(dict.fromkeys(CHAT_HOSTS, a_chat_client.port)) as browser:
         yield browser
 
 
@@ -148,7 +148,7 @@ def world(
     a_web_wallet: WebWallet,
     a_name_service: FakeNames,
 ) -> Iterator[World]:
-    """Set up as the README says: init, client add, synapse-config, and both servers."""
+    """Set up as the README says: init, client add, app allow, synapse-config, and both servers."""
     need_synapse()
     need_wallets()
     folder = tmp_path_factory.mktemp("world")
@@ -164,12 +164,14 @@ def world(
         },
     )
     bridge.client_add("synapse", synapse.base_url, "--server-name", SERVER_NAME)
+    chat = a_chat_client.origin
+    origins = [f"https://{host}" for host in CHAT_HOSTS]
+    bridge.run("app", "allow", chat)
     printed_yaml = folder / "printed.yaml"
     printed_yaml.write_text(bridge.synapse_config("synapse"))
-    chat = a_chat_client.origin
     with (
         bridge.serve(),
-        synapse.serve(printed_yaml, client_origins=[chat], ca_file=certificates.ca_file),
+        synapse.serve(printed_yaml, client_origins=origins, ca_file=certificates.ca_file),
     ):
         yield World(bridge, synapse, idp_id_in(printed_yaml), chat, printed_yaml)
 

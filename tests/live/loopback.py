@@ -75,6 +75,12 @@ def served(
 
 
 CHAT_HOST = "chat.example.org"
+# More apps at the same homeserver, each an origin of its own: one that no rule names, one that is
+# denied, and one for people on a list.
+BOT_HOST = "bot.example.net"
+SHUT_HOST = "shut.example.net"
+TEAM_HOST = "team.example.net"
+CHAT_HOSTS = (CHAT_HOST, BOT_HOST, SHUT_HOST, TEAM_HOST)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class Certificates:
 
 @dataclass(frozen=True)
 class ChatClient:
-    """The tiny Matrix client. Chromium is told that its host is at this port of loopback."""
+    """The tiny Matrix client. Chromium is told that its hosts are at this port of loopback."""
 
     port: int
 
@@ -202,7 +208,7 @@ def make_certificates(folder: Path) -> Certificates:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
     def certify(subject: str, key: ec.EllipticCurvePrivateKey, *, ca: bool) -> bytes:
-        hosts = [x509.DNSName("localhost"), x509.DNSName(CHAT_HOST)]
+        hosts = [x509.DNSName(host) for host in ("localhost", *CHAT_HOSTS)]
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name(subject))

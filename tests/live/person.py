@@ -106,9 +106,9 @@ class Visitor:
 
     # One step each
 
-    def come_from_chat(self) -> None:
+    def come_from_chat(self, origin: str | None = None) -> None:
         """Open the Matrix client and press its button: to Synapse, and on to the bridge."""
-        self.page.goto(self.world.chat_url)
+        self.page.goto(self.world.chat_url_at(origin or self.world.chat))
         self.page.get_by_role("link", name="Continue with").click()
 
     def choose_wallet(self, name: str = "Leather") -> None:

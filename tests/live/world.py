@@ -22,7 +22,11 @@ class World:
     @property
     def chat_url(self) -> str:
         """The address that the Matrix client wants the login token at."""
-        return f"{self.chat}/?homeserver={self.synapse.base_url}"
+        return self.chat_url_at(self.chat)
+
+    def chat_url_at(self, origin: str) -> str:
+        """The same for another app's origin."""
+        return f"{origin}/?homeserver={self.synapse.base_url}"
 
     @property
     def sign_in_url(self) -> str:
