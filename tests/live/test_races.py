@@ -40,6 +40,7 @@ def relying_party(tmp_path: Path, database: str | None) -> Iterator[RelyingParty
     scopes = ("openid", "profile", "offline_access")
     options = [word for scope in scopes for word in ("--scope", scope)]
     credentials = bridge.client_add("nobody", homeserver, *options)
+    bridge.run("app", "allow", "https://chat.example")
     with bridge.serve():
         yield RelyingParty(bridge, credentials, f"{homeserver}_synapse/client/oidc/callback")
 
