@@ -84,7 +84,7 @@ def judge(said: Said, *, unknown: Unknown, can_be_alone: bool) -> Verdict:
     """
     by: Voice = "policy" if said.operator is None else "operator"
     word: Word = said.operator or unknown
-    if not said.is_listed:
+    if not said.is_listed and said.operator != "deny":
         return Verdict("deny", "operator", why="not_listed")
     if word == "deny":
         return Verdict("deny", by, why="app_denied" if by == "operator" else "app_unknown")

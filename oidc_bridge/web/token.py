@@ -50,8 +50,6 @@ from oidc_bridge.web.gate import may_still
 log = logging.getLogger(__name__)
 views = Blueprint("token", __name__)
 
-_NO_MORE = "The app may not sign this person in any more."
-
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -108,7 +106,7 @@ def _redeem_code(
     if spent is None:
         return SentError("invalid_grant", "The code is unknown, used, or no longer allowed.")
     if not may_still(connection, client, spent, now=now):
-        return SentError("invalid_grant", _NO_MORE)
+        return SentError("invalid_grant", "The app may not sign this person in any more.")
     try:
         check_code(
             asked,
@@ -160,7 +158,7 @@ def _refresh(
     if now >= min(spent.expires_at, ends_at):
         return SentError("invalid_grant", "The refresh token has expired.")
     if not may_still(connection, client, spent, now=now):
-        return SentError("invalid_grant", _NO_MORE)
+        return SentError("invalid_grant", "The app may not sign this person in any more.")
     allowed = still_allowed(spent.scopes, client)
     if "offline_access" not in allowed:
         return SentError("invalid_grant", "The client may not refresh any more.")
