@@ -26,6 +26,7 @@ from oidc_bridge.web import (
     Bridge,
     account,
     answers,
+    app_passwords,
     authorize,
     consent,
     documents,
@@ -87,7 +88,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, wallets, sign_out, end_session),
+        *(account, wallets, app_passwords, sign_out, end_session),
     ):
         app.register_blueprint(part.views)
     return app

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, delete, text
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import prepare
 from oidc_bridge.config import Lifetimes, NameLookup, Names, Settings, WebWallet
 from oidc_bridge.factory import create_app
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.storage.apps import add_client, add_secret
+from oidc_bridge.storage.apps import ClientRow, add_client, add_secret
 from tests.driver import HOMESERVER, ISSUER, WIKI, Person, secret_of
 from tests.fakes import NOW, FakeFetch, FakeWallet
 
@@ -84,9 +85,11 @@ def settings(prepared: Settings, tmp_path: Path) -> Settings:
         shutil.copy(prepared.database.removeprefix("sqlite:///"), copy)
         return prepared.model_copy(update={"database": f"sqlite:///{copy}"})
     engine = create_engine(prepared.database)
-    names = [table for table in storage.db.metadatas[None].tables if table != "signing_keys"]
+    kept = {"signing_keys", "clients"}
+    names = [table for table in storage.db.metadatas[None].tables if table not in kept]
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(names)} CASCADE"))
+        connection.execute(delete(ClientRow).where(ClientRow.id != APP_PASSWORD.id))
     engine.dispose()
     return prepared
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client, ClientMetadata, SoftwareStatement, Unknown
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
@@ -55,7 +56,8 @@ class ClientSecretRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-_CLIENTS = select(ClientRow.__table__).order_by(ClientRow.id)
+# The built-in one has a row only for others to point to; nobody can change or remove it.
+_CLIENTS = select(ClientRow.__table__).where(ClientRow.id != APP_PASSWORD.id).order_by(ClientRow.id)
 _SECRETS = select(ClientSecretRow.client_id, ClientSecretRow.digest).order_by(
     ClientSecretRow.created_at.desc()
 )
@@ -64,7 +66,7 @@ _SECRETS_AT_ONCE = 2
 
 
 def all_clients(connection: Connection) -> Sequence[Client]:
-    """Return every client with its secrets' digests, in two questions."""
+    """Return every registered client with its secrets' digests, in two questions."""
     secrets_of: dict[str, list[str]] = {}
     for client_id, digest in connection.execute(_SECRETS):
         secrets_of.setdefault(client_id, []).append(digest)

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.apps.whitelist import AsWhom
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.scopes import Person
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
@@ -165,6 +166,7 @@ _REVOKE_OF_SESSIONS = (
     .where(
         _A.session_id.in_(bindparam("ids", expanding=True)),
         _A.revoked_at.is_(None),
+        _A.client_id != APP_PASSWORD.id,
         cast(_A.scopes, Text).not_like(_OFFLINE),
     )
     .values(revoked_at=bindparam("now"))
@@ -239,7 +241,8 @@ def revoke_of_sessions(
 ) -> None:
     """End what these sessions gave, but for what was given to last beyond them.
 
-    OIDC Core section 11: ``offline_access`` is access while nobody is signed in.
+    OIDC Core section 11: ``offline_access`` is access while nobody is signed in. So is an app
+    password, whatever its scopes.
     """
     connection.execute(_REVOKE_OF_SESSIONS, {"ids": session_ids, "now": now})
 

@@ -8,13 +8,14 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.orm import aliased
 
 from oidc_bridge.errors import PageError
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.storage.access_requests import AccessRequestRow, drop_open_requests
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import settle_name
-from oidc_bridge.storage.personas import PersonaRow
+from oidc_bridge.storage.personas import MAIN, PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.whitelist import join_rules
 
@@ -35,8 +36,28 @@ _CLASHES = (
     .where(
         _FIRST.account_id == bindparam("first"),
         _SECOND.account_id == bindparam("second"),
+        # Programs with app passwords are no people's server: see `_end_app_passwords`.
+        _FIRST.client_id != APP_PASSWORD.id,
     )
     .order_by(_FIRST.client_id)
+)
+_OF_APP_PASSWORDS = (PersonaRow.client_id == APP_PASSWORD.id, PersonaRow.app == MAIN)
+_OWNERS = select(PersonaRow.account_id).where(
+    PersonaRow.account_id.in_(bindparam("ids", expanding=True)), *_OF_APP_PASSWORDS
+)
+_SET_ASIDE = (
+    update(PersonaRow)
+    .where(PersonaRow.account_id == bindparam("gone"), *_OF_APP_PASSWORDS)
+    .values(app=bindparam("name"))
+)
+_END_APP_PASSWORDS = (
+    update(AuthorizationRow)
+    .where(
+        AuthorizationRow.account_id == bindparam("gone"),
+        AuthorizationRow.client_id == APP_PASSWORD.id,
+        AuthorizationRow.revoked_at.is_(None),
+    )
+    .values(revoked_at=bindparam("now"))
 )
 _AGES = (
     select(AccountRow.id, func.count(PersonaRow.id))
@@ -78,9 +99,27 @@ def join_accounts(connection: Connection, keep: str, gone: str, *, now: datetime
         hold_account(connection, account_id)
     if find_clashes(connection, keep, gone):
         raise PageError("accounts_clash", f"accounts={keep} {gone}", status=409)
+    _end_app_passwords(connection, keep, gone, now=now)
     join_rules(connection, keep, gone)
     drop_open_requests(connection, gone, where_also=keep)
     for row in _MOVED:
         connection.execute(update(row).where(row.account_id == gone).values(account_id=keep))
     connection.execute(delete(AccountRow).where(AccountRow.id == gone))
     settle_name(connection, keep)
+
+
+def both_have_app_passwords(connection: Connection, first: str, second: str) -> bool:
+    """Return whether joining these accounts would end the app passwords of one of them."""
+    owners = connection.execute(_OWNERS, {"ids": [first, second]}).scalars()
+    return len(set(owners)) == 2
+
+
+def _end_app_passwords(connection: Connection, keep: str, gone: str, *, now: datetime) -> None:
+    """End those of *gone* if *keep* has some too: one person is one ``sub`` for such programs.
+
+    The persona stays under a name that nothing looks for: a ``sub`` is never given twice.
+    """
+    if not both_have_app_passwords(connection, keep, gone):
+        return
+    connection.execute(_END_APP_PASSWORDS, {"gone": gone, "now": now})
+    connection.execute(_SET_ASIDE, {"gone": gone, "name": f"joined:{gone}"})

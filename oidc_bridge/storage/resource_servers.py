@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, ForeignKey, bindparam, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.storage import Base
 from oidc_bridge.storage.apps import get_client
 
@@ -45,7 +46,8 @@ def allow_introspection(connection: Connection, server_id: str, client_id: str) 
         BridgeError: ``client_unknown``.
     """
     get_client(connection, server_id)
-    get_client(connection, client_id)
+    if client_id != APP_PASSWORD.id:
+        get_client(connection, client_id)
     if not may_introspect(connection, server_id, client_id):
         connection.execute(insert(_ROW), {"server_id": server_id, "client_id": client_id})
 

@@ -137,6 +137,7 @@ def sign_out_everywhere() -> Response:
                 "Every browser in which you are signed in here is signed out, this one too.",
                 "Every app that you signed in to from them is signed out. Matrix apps lose"
                 " messages' keys that are not backed up: check your key backup first.",
+                "Your app passwords stop working.",
             ],
             button="Sign out everywhere",
         )

@@ -41,8 +41,19 @@ def get_session(connection: Connection, now: datetime) -> Session:
     return session
 
 
-def confirm(browser: str, *, title: str, effect: Sequence[str], button: str) -> Response:
-    """Ask before it is done: the same form comes back with ``confirm``."""
+def confirm(
+    browser: str,
+    *,
+    title: str,
+    effect: Sequence[str],
+    button: str,
+    back: str = "account.overview",
+) -> Response:
+    """Ask before it is done: the same form comes back with ``confirm``.
+
+    Args:
+        back: the page to which it leads to change nothing.
+    """
     return page(
         "account/confirm.html",
         csrf=form_token(browser),
@@ -50,6 +61,6 @@ def confirm(browser: str, *, title: str, effect: Sequence[str], button: str) -> 
         effect=effect,
         button=button,
         action_url=request.path,
-        back_url=url_for("account.overview"),
+        back_url=url_for(back),
         fields={"confirm": "yes"},
     )

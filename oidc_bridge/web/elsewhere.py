@@ -14,9 +14,7 @@ not: it names who is about to be signed in.
 from dataclasses import replace
 from datetime import timedelta
 
-import segno
 from flask import Blueprint, Response, request, url_for
-from markupsafe import Markup
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError, ProofError
@@ -31,6 +29,7 @@ from oidc_bridge.storage.requests import OpenRequest, ask_consent_anyway
 from oidc_bridge.web import bridge, json_answer, page, see_other
 from oidc_bridge.web.asking import deep_links
 from oidc_bridge.web.cards import app_card, device_of
+from oidc_bridge.web.qr import qr_of
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -85,7 +84,7 @@ def wait(request_id: str) -> Response:
         "signin/elsewhere.html",
         csrf=form_token(browser),
         app=app_card(open_request.authorization),
-        qr=_qr(link),
+        qr=qr_of(link),
         link=link,
         code=handover.code,
         deep_links=deep_links(link),
@@ -159,9 +158,3 @@ def _code_of(handover_id: str) -> str:
         number, digit = divmod(number, len(_DIGITS))
         signs.append(_DIGITS[digit])
     return f"{''.join(signs[:3])}-{''.join(signs[3:])}"
-
-
-def _qr(link: str) -> Markup:
-    """Return *link* as an inline picture; black on white, whatever the page's colours are."""
-    code = segno.make(link, error="m")
-    return Markup(code.svg_inline(border=4, dark="#000", light="#fff", omitsize=True))  # noqa: S704

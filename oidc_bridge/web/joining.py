@@ -14,7 +14,12 @@ from oidc_bridge.sitting import Proven
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import open_account
 from oidc_bridge.storage.consents import consents_of
-from oidc_bridge.storage.joining import find_clashes, join_accounts, which_stays
+from oidc_bridge.storage.joining import (
+    both_have_app_passwords,
+    find_clashes,
+    join_accounts,
+    which_stays,
+)
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.people import look_at
 from oidc_bridge.storage.requests import OpenRequest
@@ -74,6 +79,7 @@ def review(request_id: str) -> Response:
         pair = _look(connection, request_id, browser, now)
         first, second = (_account_card(connection, account, now) for account in pair.accounts)
         clashes = _clash_cards(connection, *pair.accounts)
+        ends_passwords = both_have_app_passwords(connection, *pair.accounts)
     allow_way_back(pair.open_request)
     return page(
         "signin/join.html",
@@ -83,6 +89,7 @@ def review(request_id: str) -> Response:
         first=first,
         second=second,
         clashes=clashes,
+        ends_passwords=ends_passwords,
         join_url="" if clashes else url_for("joining.join", request_id=request_id),
         start_over_url=url_for("signin.start_over", request_id=request_id),
         cancel_url=url_for("signin.cancel", request_id=request_id),

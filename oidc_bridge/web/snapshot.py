@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Engine
 
 from oidc_bridge.config import Settings
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, SigningKey, active, as_bytes, jwks
 from oidc_bridge.oidc.metadata import discovery
@@ -82,7 +83,7 @@ class Snapshots:
 
     def _read(self, before: Snapshot | None) -> Snapshot:
         with self._engine.connect() as connection:
-            clients = {client.id: client for client in all_clients(connection)}
+            clients = {client.id: client for client in (*all_clients(connection), APP_PASSWORD)}
             sites, logos = all_sites(connection), all_logos(connection)
             version = keys_version(connection)
             if before is not None and before.keys_version == version:

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import SentError, TokenError
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.dpop import DpopProof, check_binding
 from oidc_bridge.oidc.keys import sign
@@ -44,6 +45,7 @@ from oidc_bridge.storage.tokens import (
     spend_refresh_token,
 )
 from oidc_bridge.web import bridge, json_answer, pairs
+from oidc_bridge.web.app_password_grant import redeem_app_password
 from oidc_bridge.web.callers import find_proof, get_caller, read_body
 from oidc_bridge.web.gate import may_still
 
@@ -74,6 +76,8 @@ def token() -> Response:
     proof = find_proof()
     if proof is None and client.metadata.dpop_bound_access_tokens:
         raise SentError("invalid_dpop_proof", "The client is registered for DPoP: send a proof.")
+    if isinstance(asked, RefreshRequest) and client.id == APP_PASSWORD.id:
+        return json_answer(redeem_app_password(asked, proof, now=now))
     if isinstance(asked, CodeRequest):
         answer = write(lambda connection: _redeem_code(connection, asked, client, proof, now))
     else:

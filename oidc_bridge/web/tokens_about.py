@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import SentError
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.keys import sign
 from oidc_bridge.oidc.redeem import need
@@ -18,6 +19,7 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.resource_servers import may_introspect
 from oidc_bridge.storage.tokens import LiveToken, end_token, find_token
 from oidc_bridge.web import bridge, empty_answer, json_answer
+from oidc_bridge.web.app_password_grant import end_presented
 from oidc_bridge.web.callers import get_caller, read_body
 from oidc_bridge.web.gate import may_still
 
@@ -101,6 +103,8 @@ def revoke() -> Response:
     now = bridge().clock()
 
     def end(connection: Connection) -> str:
+        if caller.id == APP_PASSWORD.id and end_presented(connection, token, now=now):
+            return "app_password"
         kind = end_token(connection, token, client_id=caller.id, now=now)
         if kind:
             record(connection, "token revoked", now=now, client_id=caller.id, kind_of_token=kind)

@@ -1,37 +1,18 @@
 """On another device: a laptop without a wallet, a phone with one, and somebody in between."""
 
-import base64
 import re
 from collections.abc import Callable
 
 import pytest
-import segno
 from playwright.sync_api import Locator, Page, expect
 
 from tests.live.person import ALLOW, SignsAs, Visitor, mxid_of
+from tests.live.qr import drawn_on, modules_of
 from tests.live.wallet import new_person
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
 
-# What a screen really shows, so that colours and sizes of the stylesheet count too. A blank page
-# reads the picture: the bridge's own pages may not.
-_READ_MODULES = """async ([picture, side]) => {
-  const image = new Image();
-  image.src = `data:image/png;base64,${picture}`;
-  await image.decode();
-  const canvas = document.createElement('canvas');
-  [canvas.width, canvas.height] = [image.width, image.height];
-  const drawn = canvas.getContext('2d');
-  drawn.drawImage(image, 0, 0);
-  const isDark = (row, column) => {
-    const [x, y] = [(column + 0.5) / side * image.width, (row + 0.5) / side * image.height];
-    const [red, green, blue] = drawn.getImageData(Math.floor(x), Math.floor(y), 1, 1).data;
-    return red + green + blue < 384 ? 1 : 0;
-  };
-  const numbers = [...Array(side).keys()];
-  return numbers.map(row => numbers.map(column => isDark(row, column)));
-}"""
 _FETCH_STATUS = "async address => (await fetch(address)).status"
 # The form's token is of the page that sends it.
 _POST_STATUS = """async address => {
@@ -127,15 +108,9 @@ def test_the_laptop_needs_no_javascript(world: World, a_visitor: MakeVisitor) ->
 def test_the_picture_is_the_link(a_visitor: MakeVisitor, colours: str) -> None:
     laptop = a_visitor(color_scheme=colours, device_scale_factor=3)
     link = begin(laptop)
-    code = segno.make(link, error="m")
-    modules = [[int(dark) for dark in row] for row in code.matrix_iter(border=4)]
+    drawn = drawn_on(laptop.page)
 
-    picture = base64.b64encode(laptop.page.locator(".qr svg").screenshot()).decode()
-    drawn = laptop.context.new_page().evaluate(_READ_MODULES, [picture, len(modules)])
-
-    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
-        drawn[row][column] = 0  # the box is round: in its corners one sees what is behind it
-    assert drawn == modules
+    assert drawn == modules_of(link)
 
 
 # ---- saying no

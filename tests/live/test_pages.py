@@ -5,9 +5,11 @@ The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratc
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.fake_names import FakeNames
@@ -135,6 +137,58 @@ def sign_in_to_account(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("button", name="Add a wallet")).to_be_visible()
 
 
+def go_to_app_passwords(world: World, visitor: Visitor) -> None:
+    sign_in_to_account(world, visitor)
+    visitor.page.get_by_role("link", name="App passwords").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("App passwords")
+
+
+def at_app_passwords_none(world: World, visitor: Visitor) -> None:
+    go_to_app_passwords(world, visitor)
+    expect(visitor.page.get_by_text("No app passwords")).to_be_visible()
+
+
+def at_app_password_made(world: World, visitor: Visitor) -> None:
+    """Just made, for all there is, and shown this once."""
+    go_to_app_passwords(world, visitor)
+    visitor.page.get_by_label("What is it for?").fill("Calendar on the old laptop in the kitchen")
+    for box in visitor.page.get_by_role("checkbox").all():
+        box.check()
+    visitor.page.get_by_label("Last day").fill(f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}")
+    visitor.page.get_by_role("button", name="Make it").click()
+    visitor.page.get_by_text("Details for developers").click()
+    expect(visitor.page.get_by_role("button", name="Copy the app password")).to_be_visible()
+
+
+def at_app_passwords(world: World, visitor: Visitor) -> None:
+    at_app_password_made(world, visitor)
+    secret = visitor.page.locator("#secret").inner_text()
+    form = {"grant_type": "refresh_token", "client_id": "app-password", "refresh_token": secret}
+    assert requests.post(f"{world.bridge.issuer}/token", data=form, timeout=10).ok
+    visitor.page.get_by_role("link", name="I have kept it").click()
+    expect(visitor.page.get_by_text("for an access token")).to_be_visible()
+
+
+def at_app_passwords_fault(world: World, visitor: Visitor) -> None:
+    go_to_app_passwords(world, visitor)
+    visitor.page.get_by_label("What is it for?").fill(" ")
+    visitor.page.get_by_role("button", name="Make it").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Nothing was made")
+
+
+def at_app_password_end(world: World, visitor: Visitor) -> None:
+    at_app_passwords(world, visitor)
+    visitor.page.get_by_role("button", name="End…").click()
+    expect(visitor.page.get_by_role("link", name="Go back")).to_be_visible()
+
+
+def at_app_passwords_ended(world: World, visitor: Visitor) -> None:
+    at_app_password_end(world, visitor)
+    visitor.page.get_by_role("button", name="End this app password").click()
+    visitor.page.locator("summary").click()
+    expect(visitor.page.get_by_text("Ended by you")).to_be_visible()
+
+
 def add_wallet(world: World, visitor: Visitor, wallet: SignsAs, person: Person) -> None:
     """Choose *person* in the wallet, and add that account to the one that is signed in."""
     visitor.page.goto(f"{world.bridge.issuer}/account")
@@ -259,6 +313,12 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "account-welcome": at_welcome,
     "account-confirm": at_confirm,
     "account-signed-out": at_signed_out,
+    "app-passwords-none": at_app_passwords_none,
+    "app-password-made": at_app_password_made,
+    "app-passwords": at_app_passwords,
+    "app-passwords-fault": at_app_passwords_fault,
+    "app-password-end": at_app_password_end,
+    "app-passwords-ended": at_app_passwords_ended,
 }
 
 

@@ -1,0 +1,268 @@
+"""The account's app passwords: list them, make one after a fresh proof, end one.
+
+An app password is in one answer only, that to the form which made it. The form carries the id of
+what it makes, so that a reload, which posts the form again, leads to the list and makes no second.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+
+from flask import Blueprint, Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import PageError
+from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.oidc.app_password import (
+    APP_PASSWORD,
+    CHOICES,
+    MATRIX_LOGIN,
+    UNUSED_LIFE,
+    AppPassword,
+    make_app_password,
+    read_app_password,
+)
+from oidc_bridge.oidc.scopes import Person, claims_for, within
+from oidc_bridge.storage import new_id, read
+from oidc_bridge.storage.app_passwords import (
+    NewAppPassword,
+    add_app_password,
+    app_passwords_of,
+    end_app_password,
+    find_app_password,
+    get_persona,
+    is_app_password_known,
+)
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.sessions import Session
+from oidc_bridge.web import bridge, page, see_other
+from oidc_bridge.web.app_password_form import MAX_LABEL, Form, read_form
+from oidc_bridge.web.changes import change, confirm, get_session
+from oidc_bridge.web.fresh import give, is_fresh
+from oidc_bridge.web.qr import qr_of
+from oidc_bridge.web.session import (
+    check_form,
+    current_session,
+    form_token,
+    keep_browser,
+    new_browser,
+)
+
+views = Blueprint("app_passwords", __name__, url_prefix="/account/passwords")
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_PLACE = "passwords"
+
+_FLASHES = {
+    "confirmed": "Thank you, it is you. For five minutes you can make app passwords.",
+    "ended": "Ended. Programs that have it are out.",
+    "made": "That app password is made already, and is shown only once. If you did not keep it, end"
+    " it and make another.",
+}
+_USES = {"token": "for an access token", "matrix": "to sign in to Matrix"}
+_WHY = {
+    "ended": "Ended by you, or by a program that has it",
+    "date": "Its date has come",
+    "unused": f"Nobody used it for {UNUSED_LIFE.days} days",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An app password on the page; ``why_over`` is empty while it works."""
+
+    id: str
+    label: str
+    scopes: Sequence[str]
+    since: datetime
+    last_used: datetime | None
+    used_how: str
+    over_at: datetime
+    is_forgotten: bool
+    why_over: str
+    end_url: str
+
+
+@views.get("")
+def overview() -> Response:
+    """Show the list, and the form if a fresh proof is at hand."""
+    now = bridge().clock()
+    with read() as connection:
+        session = current_session(connection, now=now)
+        if session is None:
+            return see_other(url_for("account.overview"))
+        known = app_passwords_of(connection, session.account_id)
+    browser = new_browser()
+    answer = _list(browser, known, Form(), now=now, is_open=is_fresh(session, now))
+    return keep_browser(answer, browser)
+
+
+@views.post("/new")
+def begin() -> Response:
+    """Open the form, for who has just proved who they are."""
+
+    def open_form(connection: Connection, session: Session, now: datetime) -> Response:
+        return see_other(url_for("app_passwords.overview", _anchor="make"))
+
+    return give(open_form, browser=check_form(), place=_PLACE)
+
+
+@views.post("")
+def make() -> Response:
+    """Make one, and show it this once."""
+    browser = check_form()
+    secret = make_app_password()
+
+    def add(connection: Connection, session: Session, now: datetime) -> Response:
+        password_id = request.form.get("id", "")
+        if not _ID.fullmatch(password_id):
+            raise PageError("form_malformed", "id")
+        if is_app_password_known(connection, password_id):
+            return see_other(url_for("app_passwords.overview", done="made"))
+        known = app_passwords_of(connection, session.account_id)
+        form = read_form(known, now)
+        if form.faults:
+            return _list(browser, known, form, now=now, is_open=True)
+        _add(connection, session, password_id, form, secret, now)
+        return page(
+            "account/app_password.html",
+            csrf=form_token(browser),
+            label=form.label,
+            secret=secret,
+            qr=qr_of(secret),
+            scopes=[CHOICES[scope] for scope in form.scopes],
+            is_for_matrix=MATRIX_LOGIN in form.scopes,
+            is_for_tokens=form.scopes != (MATRIX_LOGIN,),
+            ends_at=form.ends_at,
+            client_id=APP_PASSWORD.id,
+            token_url=f"{bridge().settings.issuer}/token",
+            list_url=url_for("app_passwords.overview"),
+        )
+
+    return give(add, browser=browser, place=_PLACE)
+
+
+@views.post("/<id:password_id>/end")
+def end(password_id: str) -> Response:
+    """Ask, then end one of mine; what it gave ends with it."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        with read() as connection:
+            session = get_session(connection, bridge().clock())
+            mine = find_app_password(connection, session.account_id, password_id)
+        label = _known(mine).label
+        return confirm(
+            browser,
+            title=f"End the app password “{label}”?",
+            effect=[
+                "Every program that has it is out at once. This cannot be undone.",
+                "Where it signed in to Matrix, sign that session out in your Matrix app, too.",
+            ],
+            button="End this app password",
+            back="app_passwords.overview",
+        )
+
+    def end_it(connection: Connection, session: Session, now: datetime) -> None:
+        mine = end_app_password(connection, session.account_id, password_id, now=now)
+        label = _known(mine).label
+        _record(connection, "app password ended", session, now, label=label)
+
+    change(end_it)
+    return see_other(url_for("app_passwords.overview", done="ended"))
+
+
+def _add(
+    connection: Connection,
+    session: Session,
+    password_id: str,
+    form: Form,
+    secret: str,
+    now: datetime,
+) -> None:
+    wanted = candidates(session.address, session.name, None)
+    persona = get_persona(connection, session.account_id, wanted, now=now)
+    said = session.profile
+    person = Person(persona.sub, persona.localpart, said.display_name, said.picture, said.email)
+    claims = tuple(claims_for(within(form.scopes, APP_PASSWORD.scopes), person))
+    new = NewAppPassword(password_id, form.label, form.scopes, claims, form.ends_at)
+    add_app_password(connection, session, persona, new, secret=read_app_password(secret), now=now)
+    _record(
+        connection,
+        "app password made",
+        session,
+        now,
+        label=form.label,
+        scopes=" ".join(form.scopes),
+    )
+
+
+def _record(
+    connection: Connection, kind: str, session: Session, now: datetime, **detail: str
+) -> None:
+    record(
+        connection,
+        kind,
+        now=now,
+        account_id=session.account_id,
+        client_id=APP_PASSWORD.id,
+        **detail,
+    )
+
+
+def _known(mine: AppPassword | None) -> AppPassword:
+    if mine is None:
+        raise PageError("not_found", "app password", status=404)
+    return mine
+
+
+def _list(
+    browser: str, known: Sequence[AppPassword], form: Form, *, now: datetime, is_open: bool
+) -> Response:
+    items = [_item(mine, now) for mine in known]
+    return page(
+        "account/app_passwords.html",
+        status=400 if form.faults else 200,
+        csrf=form_token(browser),
+        flash=_FLASHES.get(request.args.get("done", "")),
+        working=[item for item in items if not item.why_over],
+        over=[item for item in items if item.why_over],
+        is_open=is_open,
+        form=form,
+        faults=dict(form.faults),
+        form_id=new_id(),
+        choices=CHOICES,
+        matrix_login=MATRIX_LOGIN,
+        unused_days=UNUSED_LIFE.days,
+        max_label=MAX_LABEL,
+        first_day=now.date().isoformat(),
+        begin_url=url_for("app_passwords.begin"),
+        make_url=url_for("app_passwords.make"),
+    )
+
+
+def _item(mine: AppPassword, now: datetime) -> Item:
+    why = mine.why_over(now)
+    return Item(
+        id=mine.id,
+        label=mine.label,
+        scopes=[CHOICES[scope] for scope in mine.scopes if scope in CHOICES],
+        since=mine.created_at,
+        last_used=mine.last_used_at,
+        used_how=_how_used(mine),
+        over_at=mine.over_at,
+        is_forgotten=mine.is_forgotten(now),
+        why_over=_WHY.get(why, ""),
+        end_url="" if why else url_for("app_passwords.end", password_id=mine.id),
+    )
+
+
+def _how_used(mine: AppPassword) -> str:
+    """Return for what and from where; an inside address is our own proxy's, and tells nothing."""
+    words = _USES.get(mine.last_used_for, "")
+    try:
+        is_outside = ip_address(mine.last_used_from).is_global
+    except ValueError:
+        is_outside = False
+    return f"{words}, from {mine.last_used_from}" if is_outside else words
