@@ -69,9 +69,11 @@ def downgrade() -> None:
     clients = sa.table("clients", sa.column("id", sa.Text()))
     authorizations = sa.table("authorizations", sa.column("id"), sa.column("client_id", sa.Text()))
     personas = sa.table("personas", sa.column("id"), sa.column("client_id", sa.Text()))
+    servers = sa.table("resource_servers", sa.column("client_id", sa.Text()))
     tokens = sa.table("access_tokens", sa.column("authorization_id", sa.Text()))
     # By hand: SQLite does not cascade while it migrates.
     gone = sa.select(authorizations.c.id).where(authorizations.c.client_id == _CLIENT)
+    op.execute(sa.delete(servers).where(servers.c.client_id == _CLIENT))
     op.execute(sa.delete(tokens).where(tokens.c.authorization_id.in_(gone)))
     op.execute(sa.delete(authorizations).where(authorizations.c.client_id == _CLIENT))
     op.execute(sa.delete(personas).where(personas.c.client_id == _CLIENT))

@@ -136,6 +136,7 @@ def make() -> Response:
             is_for_matrix=MATRIX_LOGIN in form.scopes,
             is_for_tokens=form.scopes != (MATRIX_LOGIN,),
             ends_at=form.ends_at,
+            unused_days=UNUSED_LIFE.days,
             client_id=APP_PASSWORD.id,
             token_url=f"{bridge().settings.issuer}/token",
             list_url=url_for("app_passwords.overview"),

@@ -24,7 +24,7 @@ def arrive(world: World, visitor: Visitor) -> None:
 
 def make(visitor: Visitor, label: str) -> str:
     """Fill in the form; return what the page shows."""
-    visitor.page.get_by_label("What is it for?").fill(label)
+    visitor.page.get_by_label("Name", exact=True).fill(label)
     visitor.page.get_by_role("checkbox", name="Your display name").check()
     visitor.page.get_by_role("button", name="Make it").click()
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your new app password")
@@ -105,7 +105,7 @@ def test_all_of_it_works_by_keyboard_alone(world: World, a_visitor: MakeVisitor)
     arrive(world, ann)
     keyboard = ann.page.keyboard
 
-    ann.page.get_by_label("What is it for?").focus()
+    ann.page.get_by_label("Name", exact=True).focus()
     keyboard.type("by keyboard")
     keyboard.press("Tab")
     keyboard.press("Space")

@@ -3,7 +3,9 @@
 The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratch folder).
 """
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,7 +153,7 @@ def at_app_passwords_none(world: World, visitor: Visitor) -> None:
 def at_app_password_made(world: World, visitor: Visitor) -> None:
     """Just made, for all there is, and shown this once."""
     go_to_app_passwords(world, visitor)
-    visitor.page.get_by_label("What is it for?").fill("Calendar on the old laptop in the kitchen")
+    visitor.page.get_by_label("Name", exact=True).fill("Calendar on the old laptop in the kitchen")
     for box in visitor.page.get_by_role("checkbox").all():
         box.check()
     visitor.page.get_by_label("Last day").fill(f"{datetime.now(UTC) + timedelta(days=90):%Y-%m-%d}")
@@ -169,9 +171,23 @@ def at_app_passwords(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_text("for an access token")).to_be_visible()
 
 
+def at_app_passwords_forgotten(world: World, visitor: Visitor) -> None:
+    """Nobody has used it for 160 days, and the last proof is not fresh any more."""
+    at_app_password_made(world, visitor)
+    ago = int((datetime.now(UTC) - timedelta(days=160)).timestamp() * 1_000_000)
+    with contextlib.closing(sqlite3.connect(world.bridge.folder / "bridge.db")) as database:
+        database.execute("UPDATE authorizations SET created_at = ?", (ago,))
+        database.execute("UPDATE app_passwords SET ends_at = NULL")
+        database.execute("UPDATE sessions SET authenticated_at = ?", (ago,))
+        database.commit()
+    visitor.page.get_by_role("link", name="I have kept it").click()
+    expect(visitor.page.get_by_text("Ends soon")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Make an app password…")).to_be_visible()
+
+
 def at_app_passwords_fault(world: World, visitor: Visitor) -> None:
     go_to_app_passwords(world, visitor)
-    visitor.page.get_by_label("What is it for?").fill(" ")
+    visitor.page.get_by_label("Name", exact=True).fill(" ")
     visitor.page.get_by_role("button", name="Make it").click()
     expect(visitor.page.get_by_role("alert")).to_contain_text("Nothing was made")
 
@@ -316,6 +332,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "app-passwords-none": at_app_passwords_none,
     "app-password-made": at_app_password_made,
     "app-passwords": at_app_passwords,
+    "app-passwords-forgotten": at_app_passwords_forgotten,
     "app-passwords-fault": at_app_passwords_fault,
     "app-password-end": at_app_password_end,
     "app-passwords-ended": at_app_passwords_ended,

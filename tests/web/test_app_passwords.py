@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import Connection, func, select, update
 from werkzeug.test import TestResponse
 
+from oidc_bridge import storage
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.storage import read, write
@@ -985,6 +986,26 @@ def test_joining_keeps_those_of_the_only_account_that_has_some(
     assert count(app, AccountRow) == 1
     assert userinfo(app, token(app, secret)).get_json()["sub"] == sub
     assert "agenda" in eve.get(PAGE).text
+
+
+def test_going_back_to_before_them_leaves_nothing_that_points_nowhere(
+    app: Flask, ann: Person
+) -> None:
+    access_token = str(ann.tokens(WIKI)["access_token"])
+    token(app, make(ann))
+    change(app, lambda c: allow_introspection(c, WIKI.id, "app-password"))
+    url = app.config["SQLALCHEMY_DATABASE_URI"]
+
+    storage.command.downgrade(storage._alembic(url), "-1")
+    with app.app_context(), read() as connection:
+        if connection.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+        left = connection.execute(select(AuthorizationRow.client_id)).scalars().all()
+    storage.migrate(url)
+
+    assert left == [WIKI.id]
+    assert works(app, access_token)
+    assert works(app, token(app, make(ann)))
 
 
 def test_access_tokens_are_hashed_like_others(app: Flask, ann: Person) -> None:
