@@ -57,7 +57,7 @@ _PLACE = "passwords"
 
 _FLASHES = {
     "confirmed": "Thank you, it is you. For five minutes you can make app passwords.",
-    "ended": "Ended. Programs that have it are out.",
+    "ended": "Ended. Programs that have it get nothing more.",
     "made": "That app password is made already, and is shown only once. If you did not keep it, end"
     " it and make another.",
 }
@@ -153,14 +153,14 @@ def end(password_id: str) -> Response:
         with read() as connection:
             session = get_session(connection, bridge().clock())
             mine = find_app_password(connection, session.account_id, password_id)
-        label = _known(mine).label
+        known = _known(mine)
+        effect = ["Every program that has it gets nothing more. This cannot be undone."]
+        if MATRIX_LOGIN in known.scopes:
+            effect.append("Matrix sessions that it opened stay: end them in your Matrix app, too.")
         return confirm(
             browser,
-            title=f"End the app password “{label}”?",
-            effect=[
-                "Every program that has it is out at once. This cannot be undone.",
-                "Where it signed in to Matrix, sign that session out in your Matrix app, too.",
-            ],
+            title=f"End the app password “{known.label}”?",
+            effect=effect,
             button="End this app password",
             back="app_passwords.overview",
         )

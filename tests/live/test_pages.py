@@ -176,7 +176,9 @@ def at_app_passwords_forgotten(world: World, visitor: Visitor) -> None:
     at_app_password_made(world, visitor)
     ago = int((datetime.now(UTC) - timedelta(days=160)).timestamp() * 1_000_000)
     with contextlib.closing(sqlite3.connect(world.bridge.folder / "bridge.db")) as database:
-        database.execute("UPDATE authorizations SET created_at = ?", (ago,))
+        database.execute(
+            "UPDATE authorizations SET created_at = ? WHERE client_id = 'app-password'", (ago,)
+        )
         database.execute("UPDATE app_passwords SET ends_at = NULL")
         database.execute("UPDATE sessions SET authenticated_at = ?", (ago,))
         database.commit()

@@ -529,6 +529,16 @@ def test_ending_asks_first(app: Flask, ann: Person) -> None:
     assert works(app, access_token)
 
 
+def test_of_matrix_sessions_only_those_hear_whom_it_concerns(ann: Person) -> None:
+    make(ann)
+    assert "Matrix sessions" not in ann.press_on(PAGE, end_url(ann)).text
+    end(ann)
+
+    make(ann, scope=["matrix:login"])
+
+    assert "Matrix sessions that it opened stay" in ann.press_on(PAGE, end_url(ann)).text
+
+
 def test_the_button_ends_it_and_its_access_tokens_at_once(app: Flask, ann: Person) -> None:
     secret, other = make(ann, label="other"), make(ann)
     access_token, others = token(app, secret), token(app, other)
