@@ -52,10 +52,6 @@ HARMLESS = {
     ): "a public key",
     ("proofs/stacks.py", "address != parse_address(challenge.address)"): "an address is public",
     (
-        "storage/__init__.py",
-        "getattr(error.orig, 'sqlstate', None) in _RETRY_CODES",
-    ): "the database's codes",
-    (
         "storage/challenges.py",
         "ChallengeRow.id == bindparam('challenge_id')",
     ): "its name; its browser must fit",
@@ -63,7 +59,13 @@ HARMLESS = {
         "storage/registrations.py",
         "_I.id == token_id",
     ): "the number under which the operator sees a token, not the token",
-    ("web/notes.py", "code in session.unconfirmed"): "the code of a note to the person",
+    (
+        "storage/app_passwords.py",
+        "_W.id == bindparam('password_id')",
+    ): "its name on the person's own page; the secret is found by its digest",
+    ("sightings.py", "error.code == _SILENCE"): "the code of an error",
+    ("apps/manifest.py", "address != Address(address.hash160)"): "an address is public",
+    ("web/as_whom.py", "code in session.unconfirmed"): "the code of a note to the person",
     ("web/session.py", "find_browser() != browser"): "both were sent by the browser that asks",
 }
 UNPACKS_CODE = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "jsonpickle"}
@@ -102,7 +104,8 @@ def _words(node: ast.expr) -> set[str]:
             getattr(part, "attr", None),
             getattr(part, "value", None),
         )
-        if isinstance(text, str)
+        # A name in capitals is a constant of the program's text.
+        if isinstance(text, str) and not text.isupper()
     ]
     words = {word for name in names for word in re.split(r"[^a-z]+", name.lower())}
     return words | {word.removesuffix("s") for word in words}

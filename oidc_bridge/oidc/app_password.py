@@ -19,11 +19,9 @@ from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.oidc.scopes import SCOPES
 
-Use = Literal["token", "matrix"]
+Use = Literal["token"]
 Why = Literal["", "ended", "date", "unused"]
 
-# To sign in to a homeserver with the password itself; no access token ever has it.
-MATRIX_LOGIN = "matrix:login"
 UNUSED_LIFE = timedelta(days=180)
 WARNING = timedelta(days=30)
 
@@ -43,13 +41,10 @@ APP_PASSWORD = Client(
 
 # What a person may tick, and the words beside it.
 CHOICES: Mapping[str, str] = MappingProxyType(
-    {
-        **{scope: SCOPES[scope].title for scope in APP_PASSWORD.scopes},
-        MATRIX_LOGIN: "Sign in to Matrix apps that have no other way",
-    }
+    {scope: SCOPES[scope].title for scope in APP_PASSWORD.scopes}
 )
 
-# Scanners of leaked secrets and the Synapse module know it by this.
+# Scanners of leaked secrets know it by this.
 _PREFIX = "abp_"
 _FORM = re.compile(r"abp_[a-z2-7]{32}")
 _IGNORED = re.compile(r"[\s-]+")

@@ -62,7 +62,6 @@ def _redeem(
     check_app_password(known, now=now)
     if not may_still(connection, APP_PASSWORD, given, now=now):
         raise SentError("invalid_grant", "App passwords may not be used any more.")
-    # What opens a homeserver is not handed on: no access token has `matrix:login`.
     scopes = narrow(still_allowed(given.scopes, APP_PASSWORD), asked.scopes)
     note_use(connection, known.id, "token", address=request.remote_addr or "", now=now)
     access_token = new_secret()

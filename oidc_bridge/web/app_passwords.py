@@ -18,7 +18,6 @@ from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.app_password import (
     APP_PASSWORD,
     CHOICES,
-    MATRIX_LOGIN,
     UNUSED_LIFE,
     AppPassword,
     make_app_password,
@@ -61,7 +60,7 @@ _FLASHES = {
     "made": "That app password is made already, and is shown only once. If you did not keep it, end"
     " it and make another.",
 }
-_USES = {"token": "for an access token", "matrix": "to sign in to Matrix"}
+_USES = {"token": "for an access token"}
 _WHY = {
     "ended": "Ended by you, or by a program that has it",
     "date": "Its date has come",
@@ -133,8 +132,6 @@ def make() -> Response:
             secret=secret,
             qr=qr_of(secret),
             scopes=[CHOICES[scope] for scope in form.scopes],
-            is_for_matrix=MATRIX_LOGIN in form.scopes,
-            is_for_tokens=form.scopes != (MATRIX_LOGIN,),
             ends_at=form.ends_at,
             unused_days=UNUSED_LIFE.days,
             client_id=APP_PASSWORD.id,
@@ -155,8 +152,6 @@ def end(password_id: str) -> Response:
             mine = find_app_password(connection, session.account_id, password_id)
         known = _known(mine)
         effect = ["Every program that has it gets nothing more. This cannot be undone."]
-        if MATRIX_LOGIN in known.scopes:
-            effect.append("Matrix sessions that it opened stay: end them in your Matrix app, too.")
         return confirm(
             browser,
             title=f"End the app password “{known.label}”?",
@@ -234,7 +229,6 @@ def _list(
         faults=dict(form.faults),
         form_id=new_id(),
         choices=CHOICES,
-        matrix_login=MATRIX_LOGIN,
         unused_days=UNUSED_LIFE.days,
         max_label=MAX_LABEL,
         first_day=now.date().isoformat(),

@@ -124,7 +124,7 @@ THEIRS = STRANGER.as_dict(private=False)
         {"kid": None},
         {"kid": "../../dev/null"},
     ],
-    ids=str,
+    ids=("jwk", "jwk without kid", "jku", "x5u", "x5c", "kid", "no kid", "kid of a file"),
 )
 def test_j1_a_key_that_the_header_brings_or_names_is_nobodys(
     door: Door, header: dict[str, object]

@@ -244,7 +244,7 @@ def redeem_pushed(
 
 
 @pytest.mark.spec("RFC 9449", "10.1")
-@pytest.mark.parametrize("jkt", [None, KEY.thumbprint()])
+@pytest.mark.parametrize("jkt", [None, KEY.thumbprint()], ids=["proof alone", "both"])
 def test_a_proof_at_par_binds_the_code_to_its_key(app: Flask, ann: Person, jkt: str | None) -> None:
     for proof in (None, prove(key=OTHER)):
         refused = redeem_pushed(app, ann, push(app, prove("/par"), dpop_jkt=jkt), proof)
