@@ -25,6 +25,7 @@ from oidc_bridge.storage import db
 from oidc_bridge.web import (
     Bridge,
     account,
+    activity,
     answers,
     app_passwords,
     authorize,
@@ -40,6 +41,7 @@ from oidc_bridge.web import (
     par,
     personas,
     public,
+    receipts,
     refused,
     registration,
     sign_out,
@@ -88,7 +90,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, wallets, app_passwords, sign_out, end_session),
+        *(account, wallets, app_passwords, activity, receipts, sign_out, end_session),
     ):
         app.register_blueprint(part.views)
     return app

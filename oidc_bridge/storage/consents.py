@@ -1,6 +1,6 @@
 """Consents: who said yes to what. A removed one stays, as a record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,8 @@ class ConsentRow(Base):
     remembered_until: Mapped[datetime | None] = mapped_column(UtcTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     developer: Mapped[str] = mapped_column(Text, server_default="")
+    # The words of the page that was said yes to, for its person to read; see `web.review`.
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     __table_args__ = (
         Index(
@@ -94,13 +96,15 @@ class Welcome:
 
 
 _ADD = insert(ConsentRow)
-_CURRENT = select(ConsentRow.__table__).where(
+# All but the words, which are long, and read by nobody but their person.
+_FACTS = tuple(column for column in ConsentRow.__table__.columns if column.name != "receipt")
+_CURRENT = select(*_FACTS).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
 _C, _P = ConsentRow, PersonaRow
 _PERSONA = (_P.id.label("persona_id"), _P.sub, _P.localpart.label("persona"), _P.app.label("of"))
 _STANDING = (
-    select(*_PERSONA, _C.__table__)
+    select(*_PERSONA, *_FACTS)
     .select_from(_P)
     .outerjoin(
         _C,
@@ -116,7 +120,7 @@ _STANDING = (
     )
 )
 _WELCOMES = (
-    select(*_PERSONA, _C.__table__)
+    select(*_PERSONA, *_FACTS)
     .select_from(_C)
     .join(
         _P,
@@ -179,7 +183,7 @@ def find_known(connection: Connection, account_id: str, client_id: str, app: str
     return Known(
         main=personas.get(MAIN),
         alone=personas.get(app) if app != MAIN else None,
-        consent=_to_consent(rows[0]) if has_consent else None,
+        consent=to_consent(rows[0]) if has_consent else None,
     )
 
 
@@ -189,7 +193,7 @@ def find_welcomes(connection: Connection, account_id: str, client_id: str) -> Se
     rows = connection.execute(_WELCOMES, {"account_id": account_id, "client_id": client_id})
     return [
         Welcome(
-            Persona(row.persona_id, row.sub, row.persona), _to_consent(row), row.app, row.app_title
+            Persona(row.persona_id, row.sub, row.persona), to_consent(row), row.app, row.app_title
         )
         for row in rows
     ]
@@ -198,7 +202,7 @@ def find_welcomes(connection: Connection, account_id: str, client_id: str) -> Se
 def consents_of(connection: Connection, account_id: str) -> Sequence[AppConsent]:
     """Return every app that an account has said yes to, latest first."""
     rows = connection.execute(_LIST, {"account_id": account_id})
-    return [AppConsent(_to_consent(r), r.client_id, r.app, r.app_title) for r in rows]
+    return [AppConsent(to_consent(r), r.client_id, r.app, r.app_title) for r in rows]
 
 
 def find_app_consent(connection: Connection, account_id: str, consent_id: str) -> AppConsent | None:
@@ -206,7 +210,7 @@ def find_app_consent(connection: Connection, account_id: str, consent_id: str) -
     row = connection.execute(_BY_ID, {"account_id": account_id, "id": consent_id}).first()
     if row is None:
         return None
-    return AppConsent(_to_consent(row), row.client_id, row.app, row.app_title)
+    return AppConsent(to_consent(row), row.client_id, row.app, row.app_title)
 
 
 def apps_of_sessions(
@@ -229,6 +233,7 @@ def remember_consent(
     granted: Sequence[str],
     remembered_until: datetime | None,
     replaces: Consent | None,
+    receipt: Mapping[str, Any] | None,
     now: datetime,
 ) -> str:
     """Keep a yes and return its id; it takes the place of an earlier one, which stays on record."""
@@ -253,6 +258,7 @@ def remember_consent(
             "text_version": TEXT_VERSION,
             "given_at": now,
             "remembered_until": remembered_until,
+            "receipt": receipt,
         },
     )
     return consent_id
@@ -280,7 +286,8 @@ def _remove(
     )
 
 
-def _to_consent(row: Row[*tuple[Any, ...]]) -> Consent:
+def to_consent(row: Row[*tuple[Any, ...]]) -> Consent:
+    """Return the consent of a row."""
     question = Question(
         tuple(row.scopes), tuple(row.claims), row.client_name, row.localpart, row.developer
     )

@@ -1,9 +1,10 @@
 """The ledger: what happened."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import JSON, Connection, Index, Text, insert
+from sqlalchemy import JSON, BindParameter, Connection, Index, Text, bindparam, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.storage import Base, UtcTime, new_id
@@ -23,7 +24,42 @@ class EventRow(Base):
     detail: Mapped[dict[str, str]] = mapped_column(JSON)
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to an account, as its person may see it."""
+
+    id: str
+    at: datetime
+    kind: str
+    client_id: str | None
+    detail: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the ledger: events come after it that are older. Two may have one time."""
+
+    at: datetime
+    id: str
+
+
+# What a person may read of an event's detail; whatever else is in it is for admins, and may be
+# about somebody else: who decided, which account was joined.
+TOLD = frozenset(
+    {"app", "as_whom", "code", "consent", "method", "name", "say", "scopes", "sessions"}
+)
+
+_E = EventRow
 _RECORD = insert(EventRow)
+_OF_ACCOUNT = (
+    select(_E.id, _E.at, _E.kind, _E.client_id, _E.detail)
+    .where(_E.account_id == bindparam("account_id"))
+    .order_by(_E.at.desc(), _E.id.desc())
+)
+_PAGE = _OF_ACCOUNT.limit(bindparam("at_most"))
+_at: BindParameter[datetime] = bindparam("before_at", type_=UtcTime)
+# The first condition follows from the second; it lets the index be read from there on.
+_NEXT_PAGE = _PAGE.where(_E.at <= _at, (_E.at < _at) | (_E.id < bindparam("before_id")))
 
 
 def record(
@@ -58,3 +94,20 @@ def record_all(
         connection.execute(
             _RECORD, [{"id": new_id(), **same, "detail": dict(detail)} for detail in details]
         )
+
+
+def events_of(
+    connection: Connection, account_id: str, *, after: Place | None = None, at_most: int
+) -> Sequence[Event]:
+    """Return what happened to an account, youngest first, from a place in the ledger on.
+
+    Of the detail all is there; who shows it to a person shows what is `TOLD`.
+    """
+    asked = {"account_id": account_id, "at_most": at_most}
+    if after is None:
+        rows = connection.execute(_PAGE, asked)
+    else:
+        rows = connection.execute(
+            _NEXT_PAGE, {**asked, "before_at": after.at, "before_id": after.id}
+        )
+    return [Event(*row) for row in rows]

@@ -16,6 +16,7 @@ class PersonaRow(Base):
     """One account at one client: its own random ``sub`` and its own localpart, for ever.
 
     ``app`` is empty for the main persona, else the key of the one app that sees this one.
+    ``account_id`` is None when its person has gone: nobody else ever gets the localpart.
     """
 
     __tablename__ = "personas"
@@ -25,7 +26,7 @@ class PersonaRow(Base):
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.id", ondelete="CASCADE"))
     app: Mapped[str] = mapped_column(Text)
     sub: Mapped[str] = mapped_column(Text, unique=True)
@@ -47,11 +48,30 @@ class Persona:
         return self.id is None
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPersona:
+    """A persona and where it is known."""
+
+    client_id: str
+    localpart: str
+
+
 _ADD = insert(PersonaRow)
+_OF_ACCOUNT = (
+    select(PersonaRow.client_id, PersonaRow.localpart)
+    .where(PersonaRow.account_id == bindparam("account_id"))
+    .order_by(PersonaRow.created_at, PersonaRow.localpart)
+)
 _TAKEN = select(PersonaRow.localpart).where(
     PersonaRow.client_id == bindparam("client_id"),
     PersonaRow.localpart.in_(bindparam("wanted", expanding=True)),
 )
+
+
+def personas_of(connection: Connection, account_id: str) -> Sequence[KnownPersona]:
+    """Return as whom clients know an account, oldest first."""
+    rows = connection.execute(_OF_ACCOUNT, {"account_id": account_id})
+    return [KnownPersona(*row) for row in rows]
 
 
 def free_localpart(connection: Connection, client_id: str, wanted: Sequence[str]) -> str:

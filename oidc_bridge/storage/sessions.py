@@ -1,6 +1,6 @@
 """Browser sessions: where somebody is signed in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,6 +120,11 @@ _SESSIONS_OF = _SESSIONS.where(SessionRow.account_id == bindparam("account_id"))
     SessionRow.authenticated_at.desc()
 )
 
+_BROWSERS = select(SessionRow.id, SessionRow.user_agent).where(
+    SessionRow.account_id == bindparam("account_id"),
+    SessionRow.id.in_(bindparam("ids", expanding=True)),
+)
+
 _RENEW_SESSION = (
     update(SessionRow)
     .where(SessionRow.id == bindparam("session_id"), SessionRow.ended_at.is_(None))
@@ -152,6 +157,14 @@ def sessions_of(connection: Connection, account_id: str, *, now: datetime) -> Se
     """Return where an account is signed in, latest proof first."""
     rows = connection.execute(_SESSIONS_OF, {"account_id": account_id, "now": now})
     return [_to_session(row) for row in rows]
+
+
+def browsers_of(
+    connection: Connection, account_id: str, session_ids: Collection[str]
+) -> Mapping[str, str]:
+    """Return the user agents of an account's sessions, by their ids, also of those that ended."""
+    rows = connection.execute(_BROWSERS, {"account_id": account_id, "ids": list(session_ids)})
+    return {row.id: row.user_agent for row in rows}
 
 
 def open_session(

@@ -1,5 +1,6 @@
 """What every view may reach, what every answer carries, and the page for what goes wrong."""
 
+import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -118,6 +119,14 @@ def json_answer(
     answer = Response(as_bytes(document), status, content_type="application/json")
     answer.headers["Pragma"] = "no-cache"
     answer.headers.update(headers or {})
+    return answer
+
+
+def as_download(document: Mapping[str, object], *, name: str) -> Response:
+    """Return a document as a file that a person keeps and reads."""
+    body = json.dumps(document, indent=2, ensure_ascii=False)
+    answer = Response(body, content_type="application/json; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
 
 

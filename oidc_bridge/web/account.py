@@ -185,6 +185,8 @@ def remove_app(consent_id: str) -> Response:
             account_id=session.account_id,
             client_id=mine.client_id,
             app=mine.app,
+            consent=mine.consent.id,
+            session=session.id,
         )
 
     change(remove)

@@ -27,7 +27,7 @@ from oidc_bridge.storage.whitelist import set_person_rule
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.questions import ask_anew
-from oidc_bridge.web.review import review_of
+from oidc_bridge.web.review import WILL_NOT, Review, review_of
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
 from oidc_bridge.web.standing import Standing, stand_open
 from oidc_bridge.web.steps import advance, go_on, issue, page_of, send_error
@@ -36,7 +36,6 @@ views = Blueprint("consent", __name__, url_prefix="/consent")
 
 # Whoever must do this first is not asked for consent yet.
 _EARLIER = SignIn | TellDenied | ChoosePersona | ChooseName
-_WILL_NOT = ("The keys of your wallet", "Your coins", "What you do in other apps")
 
 
 @views.get("/<id:request_id>")
@@ -60,7 +59,7 @@ def review(request_id: str) -> Response:
         before=shown.before,
         rows=shown.rows,
         news=shown.news,
-        will_not=_WILL_NOT,
+        will_not=WILL_NOT,
         remember_days=_remember_days() if standing.app.is_certain else 0,
         expires_at=open_request.expires_at,
         seconds_left=int((open_request.expires_at - now).total_seconds()),
@@ -109,6 +108,7 @@ def _deny(connection: Connection, request_id: str, browser: str, now: datetime) 
         account_id=session.account_id if session else None,
         client_id=standing.authorization.target.client.id,
         app=standing.app.key,
+        session=session.id if session else "",
     )
     no = SentError("access_denied", "You chose not to allow this sign-in.")
     return send_error(standing.authorization, no)
@@ -122,8 +122,8 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     open_request, session, standing = _look(connection, request_id, browser, now, is_change=True)
     if session is None or isinstance(standing.step, _EARLIER | Refuse):
         return advance(connection, open_request, session=session, browser=browser, now=now)
-    shown = review_of(standing).fingerprint(request_id)
-    if not compare_digest(field("shown").encode(), shown.encode()):
+    shown = review_of(standing)
+    if not compare_digest(field("shown").encode(), shown.fingerprint(request_id).encode()):
         raise PageError("consent_changed", f"request={request_id}")
     client = standing.authorization.target.client
     granted = decide_scopes(
@@ -136,8 +136,23 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     as_whom = _chosen(standing)
     close_request(connection, request_id, browser=browser)
     _keep_choice(connection, standing, as_whom, now)
+    consent_id = _keep_yes(connection, standing, shown, as_whom, granted, now)
+    return issue(connection, standing, granted, consent_id=consent_id, now=now, as_whom=as_whom)
+
+
+def _keep_yes(
+    connection: Connection,
+    standing: Standing,
+    shown: Review,
+    as_whom: AsWhom,
+    granted: tuple[str, ...],
+    now: datetime,
+) -> str:
+    """Keep the answer, with the words that it was an answer to; return the consent's id."""
+    client, session = standing.authorization.target.client, standing.signed_in
     life = timedelta(seconds=bridge().settings.lifetimes.consent)
     wants_to = request.form.get("remember") == "yes"
+    until = now + life if wants_to and standing.app.is_certain else None
     consent_id = remember_consent(
         connection,
         session.account_id,
@@ -148,7 +163,8 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         question=standing.question(as_whom),
         granted=granted,
         replaces=standing.consent,
-        remembered_until=now + life if wants_to and standing.app.is_certain else None,
+        remembered_until=until,
+        receipt=shown.receipt(person_card(session), as_whom, granted, remembered_until=until),
         now=now,
     )
     record(
@@ -160,8 +176,10 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
         app=standing.app.key,
         scopes=" ".join(granted),
         as_whom=as_whom,
+        consent=consent_id,
+        session=session.id,
     )
-    return issue(connection, standing, granted, consent_id=consent_id, now=now, as_whom=as_whom)
+    return consent_id
 
 
 def _chosen(standing: Standing) -> AsWhom:

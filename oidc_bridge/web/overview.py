@@ -42,6 +42,7 @@ class AppItem:
     scopes: Sequence[str]
     since: datetime
     last_used: datetime | None
+    receipt_url: str
     remove_url: str
     logo_url: str
     developer: Developer
@@ -81,6 +82,7 @@ def _app_item(given: AppConsent, client: Client, used: datetime | None) -> AppIt
         scopes=[GRANTS[scope].title for scope in given.consent.granted if scope in GRANTS],
         since=given.consent.given_at,
         last_used=used,
+        receipt_url=url_for("receipts.show", consent_id=given.consent.id),
         remove_url=url_for("account.remove_app", consent_id=given.consent.id),
         logo_url="" if client.kind == "homeserver" else logo_url_of(client),
         developer=developer_behind(given.app, client),

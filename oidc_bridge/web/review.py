@@ -1,16 +1,21 @@
 """What the consent page puts to the person."""
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, astuple, dataclass
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
+from oidc_bridge.apps.whitelist import AsWhom
 from oidc_bridge.flow import AskConsent
 from oidc_bridge.oidc.scopes import GRANTS, Person
 from oidc_bridge.web import bridge
 from oidc_bridge.web.as_whom import PersonaCard, known_as, note_on_main, persona_cards
-from oidc_bridge.web.cards import AppCard, card_of
+from oidc_bridge.web.cards import AppCard, PersonCard, card_of
 from oidc_bridge.web.standing import Standing
 
+WILL_NOT = ("The keys of your wallet", "Your coins", "What you do in other apps")
 _OPEN = "The one that you choose above"
 _NEWS = {
     "expired": "You said yes a while ago, and that yes has run out.",
@@ -59,6 +64,45 @@ class Review:
         choices = [astuple(choice) for choice in self.choices]
         shown = (request_id, astuple(self.app), rows, choices, self.note, self.before)
         return bridge().seal.digest(json.dumps(shown), purpose="consent")
+
+    def receipt(
+        self,
+        person: PersonCard,
+        as_whom: AsWhom,
+        granted: Collection[str],
+        *,
+        remembered_until: datetime | None,
+    ) -> dict[str, Any]:
+        """Return the words of the page and the answer, to be kept as they are.
+
+        They are words that the fingerprint holds: what was not shown is never in it.
+
+        Args:
+            person: who was shown as signed in.
+        """
+        known_as = next(choice for choice in self.choices if choice.as_whom == as_whom)
+        rows = [
+            {
+                "scope": row.scope,
+                "title": row.title,
+                "value": row.value,
+                "required": row.required,
+                "granted": row.scope in granted,
+            }
+            for row in self.rows
+        ]
+        return {
+            "service": bridge().settings.name,
+            "app": asdict(self.app),
+            "person": {"name": person.label, "address": person.address},
+            "as_whom": asdict(known_as),
+            "offered": [choice.as_whom for choice in self.choices],
+            "note": self.note,
+            "known_before_as": self.before,
+            "rows": rows,
+            "does_not_get": list(WILL_NOT),
+            "remembered_until": remembered_until.isoformat() if remembered_until else None,
+        }
 
 
 def review_of(standing: Standing) -> Review:

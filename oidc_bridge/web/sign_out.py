@@ -56,6 +56,7 @@ def end(connection: Connection, session: Session, ids: Sequence[str], *, now: da
         now=now,
         account_id=session.account_id,
         sessions=str(len(ids)),
+        session=session.id,
     )
     return sign_out_id
 

@@ -201,6 +201,7 @@ def land(
         account_id=session.account_id,
         method=methods,
         unconfirmed=doubts,
+        session=session.id,
     )
     log.info("%s method=%s account=%s unconfirmed=%s", kind, methods, session.account_id, doubts)
     return advance(connection, open_request, session=session, browser=arrival.browser, now=now)

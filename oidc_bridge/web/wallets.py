@@ -118,7 +118,13 @@ def remove(identity_id: str) -> Response:
         opened = sessions_opened_by(connection, identity_id)
         remove_wallet(connection, session.account_id, identity_id)
         end(connection, session, opened, now=now)
-        record(connection, "wallet removed", now=now, account_id=session.account_id)
+        record(
+            connection,
+            "wallet removed",
+            now=now,
+            account_id=session.account_id,
+            session=session.id,
+        )
         return session.id in opened
 
     is_this = change(take_away)
