@@ -30,6 +30,7 @@ from oidc_bridge.web import (
     app_passwords,
     authorize,
     consent,
+    data,
     documents,
     elsewhere,
     end_session,
@@ -90,7 +91,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, wallets, app_passwords, activity, receipts, sign_out, end_session),
+        *(account, wallets, app_passwords, activity, receipts, data, sign_out, end_session),
     ):
         app.register_blueprint(part.views)
     return app

@@ -195,6 +195,7 @@ ARGUMENTS = {
     **NAMES,
     ("client", "remove"): ("wiki", "--yes"),
     ("person", "accept-new-wallet"): ("nobody", "--yes"),
+    ("person", "delete"): ("nobody", "--yes"),
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
     ("client", "import"): ("-",),
@@ -766,12 +767,16 @@ def test_a_person_nobody_knows_is_said_to_be_unknown(operator, path):
     assert operator.fails(*words_of(path)) == "person_unknown"
 
 
-def test_a_person_is_shown_as_json(operator):
+def add_person(operator):
     operator.execute("INSERT INTO accounts (id, created_at) VALUES ('a', 0);")
     operator.execute(
         "INSERT INTO identities (id, account_id, method, subject, unconfirmed, first_proved_at,"
         " last_proved_at) VALUES ('i', 'a', 'blockstack', 'SP123', '[]', 0, 0)"
     )
+
+
+def test_a_person_is_shown_as_json(operator):
+    add_person(operator)
 
     shown = json.loads(operator.does("person", "show", "sp123"))
 
@@ -781,6 +786,29 @@ def test_a_person_is_shown_as_json(operator):
     assert json.loads(operator.does("person", "show", "SP123"))["blocked_at"]
     operator.does("person", "unblock", "SP123")
     assert json.loads(operator.does("person", "show", "SP123"))["blocked_at"] is None
+
+
+def test_a_person_is_deleted_when_the_operator_is_sure(operator):
+    add_person(operator)
+
+    assert operator.run("person", "delete", "SP123", answers="n\n").exit_code == 1
+    assert operator.execute("SELECT id FROM accounts") == [("a",)]
+    assert operator.does("person", "delete", "SP123", "--yes") == "deleted\n"
+
+    assert operator.execute("SELECT id FROM accounts") == []
+    assert operator.execute("SELECT kind, account_id, detail FROM events") == [
+        ("account deleted", None, '{"by": "operator"}')
+    ]
+    assert operator.fails("person", "show", "SP123") == "person_unknown"
+
+
+def test_a_blocked_person_is_not_deleted(operator):
+    """The block would go with the account."""
+    add_person(operator)
+    operator.does("person", "block", "SP123")
+
+    assert operator.fails("person", "delete", "SP123", "--yes") == "person_blocked"
+    assert operator.execute("SELECT id FROM accounts") == [("a",)]
 
 
 # --- doctor ---

@@ -1,9 +1,10 @@
-"""person show|block|unblock|accept-new-wallet."""
+"""person show|block|unblock|accept-new-wallet|delete."""
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 import click
 from sqlalchemy import Connection
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import people, read, write
+from oidc_bridge.storage.deletion import delete_account
 
 
 @click.group()
@@ -80,6 +82,26 @@ def accept_new_wallet(context: click.Context, who: str) -> None:
     """
     _change(context, who, people.accept_new_wallet)
     click.echo("the next wallet that they sign in with is remembered")
+
+
+@person.command()
+@click.argument("who")
+@click.confirmation_option(
+    prompt="All that is kept about this person is deleted, and cannot be brought back. Sure?"
+)
+@click.pass_context
+def delete(context: click.Context, who: str) -> None:
+    """Delete a person's account, as they can do themselves.
+
+    Apps are told to sign them out. Their Matrix IDs stay taken for ever; what is at the homeserver
+    is not touched. A blocked person must be unblocked first, since the block goes with the account.
+
+    \b
+    Example:
+      oidc-bridge person delete alice.id.blockstack
+    """
+    _change(context, who, partial(delete_account, by="operator"))
+    click.echo("deleted")
 
 
 def _change(context: click.Context, who: str, change: Callable[..., None]) -> None:

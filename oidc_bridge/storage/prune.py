@@ -13,6 +13,7 @@ from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.once import UsedJtiRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
@@ -48,6 +49,10 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
     yield "codes that nobody redeemed", _delete(codes, unredeemed)
     deliveries = LogoutDeliveryRow.__table__
     yield "sign-out deliveries", _delete(deliveries, deliveries.c.done_at < now - _DELIVERY_LOG)
+    # A subject that is no persona's any more was of somebody whose account has been deleted.
+    is_known = select(PersonaRow.id).where(PersonaRow.sub == deliveries.c.sub).exists()
+    over = deliveries.c.done_at.is_not(None) & ~is_known
+    yield "sign-outs of people who are gone", _delete(deliveries, over)
     yield "signing keys", write(lambda c: forget_keys(c, now=now, token_life=token_life))
 
 

@@ -47,6 +47,7 @@ WORDS: Mapping[str, str] = {
     " this sign-in gave was ended",
     "refresh token reused": "{app} came with a key that was used up. It may have been stolen, so"
     " that access was ended",
+    "data exported": "You downloaded your data",
     "person blocked": "The people who run this server blocked your account",
     "person unblocked": "The people who run this server let you sign in again",
 }

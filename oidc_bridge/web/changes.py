@@ -22,9 +22,7 @@ def change(work: Callable[[Connection, Session, datetime], T]) -> T:
     now = bridge().clock()
 
     def work_on(connection: Connection) -> T:
-        session = get_session(connection, now)
-        hold_account(connection, session.account_id)
-        return work(connection, session, now)
+        return work(connection, hold_session(connection, now), now)
 
     return write(work_on)
 
@@ -39,6 +37,16 @@ def get_session(connection: Connection, now: datetime) -> Session:
     if session is None:
         raise PageError("signed_out", status=401)
     return session
+
+
+def hold_session(connection: Connection, now: datetime) -> Session:
+    """Return who is signed in; nobody else changes their account until the transaction ends.
+
+    Raises:
+        PageError: ``signed_out``, also if it ended, or the account was deleted, while we waited.
+    """
+    hold_account(connection, get_session(connection, now).account_id)
+    return get_session(connection, now)
 
 
 def confirm(

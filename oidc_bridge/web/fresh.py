@@ -7,11 +7,10 @@ from flask import Response, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.storage import write
-from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.requests import Purpose, keep_request
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, see_other
-from oidc_bridge.web.changes import get_session
+from oidc_bridge.web.changes import hold_session
 from oidc_bridge.web.questions import make_challenge
 
 FRESH = timedelta(minutes=5)
@@ -32,11 +31,10 @@ def give(
     now = bridge().clock()
 
     def work_on(connection: Connection) -> Response:
-        session = get_session(connection, now)
+        session = hold_session(connection, now)
         if not is_fresh(session, now):
             request_id = ask_for(connection, "confirm", browser=browser, now=now, place=place)
             return see_other(url_for("signin.choose", request_id=request_id))
-        hold_account(connection, session.account_id)
         return work(connection, session, now)
 
     return write(work_on)

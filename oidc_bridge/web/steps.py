@@ -36,7 +36,11 @@ from oidc_bridge.web import bridge, let_forms_lead_only_to, page, see_other, sou
 from oidc_bridge.web.standing import Standing, stand_open
 
 # Pages of the account on which something may begin that needs a fresh proof, by their own word.
-PLACES = {"account": "account.overview", "passwords": "app_passwords.overview"}
+PLACES = {
+    "account": "account.overview",
+    "passwords": "app_passwords.overview",
+    "data": "data.overview",
+}
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}
 

@@ -122,3 +122,35 @@ def test_a_healthy_client_of_the_same_bridge_is_not_hurt(relying_party: RelyingP
     told = relying_party.userinfo(tokens["access_token"]).json()
 
     assert told["preferred_username"] == answer.identity_stx_address.lower()
+
+
+def test_an_account_that_is_deleted_while_its_tokens_are_used_leaves_nothing(
+    relying_party: RelyingParty,
+) -> None:
+    browser = PlainBrowser(relying_party.bridge)
+    form, answer = ask_wallet(relying_party, browser)
+    asked = Forms(browser.submit(form)).with_field("shown")
+    question = asked.set("scope", "profile", "offline_access").set("decision", "allow")
+    tokens = relying_party.redeem(relying_party.code_in(browser.submit(question))).json()
+    page = browser.get(f"{relying_party.bridge.issuer}/account/data")
+    ask = next(form for form in Forms(page).all if form.url.endswith("/delete"))
+    sure = Forms(browser.submit(ask)).with_field("confirm")
+    turns = iter(range(TAKERS))
+
+    def take() -> tuple[str, requests.Response]:
+        if next(turns) % 2:
+            return "delete", browser.twin().post(sure)
+        return "refresh", relying_party.refresh(tokens["refresh_token"])
+
+    taken = all_at_once(take)
+
+    deleted = Counter(answer.status_code for what, answer in taken if what == "delete")
+    assert deleted == {303: 1, 401: TAKERS // 2 - 1}
+    refreshed = [answer for what, answer in taken if what == "refresh"]
+    assert {answer.status_code for answer in refreshed} <= {200, 400}
+    for answered in refreshed:
+        if answered.status_code == 200:
+            token = answered.json()["access_token"]
+            assert relying_party.userinfo(token).status_code == 401
+    shown = browser.get(f"{relying_party.bridge.issuer}/account")
+    assert answer.identity_stx_address not in shown.text

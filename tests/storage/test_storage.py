@@ -138,6 +138,36 @@ def test_the_history_can_be_walked_back_and_forth(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_matrix_id_whose_person_is_gone_stays_taken_when_walked_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bridge.db'}"
+    storage.migrate(url)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO clients (id, name, kind, redirect_uris, auth_methods, scopes,"
+                " required_scopes, created_at)"
+                " VALUES ('synapse', '', 'homeserver', '[]', '[]', '[]', '[]', 0)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO personas (id, client_id, app, sub, localpart, created_at)"
+                " VALUES ('p', 'synapse', '', 'sub', 'ann', 5)"
+            )
+        )
+
+    storage.command.downgrade(storage._alembic(url), "0012")
+
+    with engine.begin() as connection:
+        holder = select(text("blocked_at, localpart")).select_from(
+            text("personas JOIN accounts ON accounts.id = account_id")
+        )
+        assert connection.execute(holder).all() == [(5, "ann")]
+    storage.migrate(url)
+    engine.dispose()
+
+
 def test_a_schema_that_is_behind_stops_the_start_and_says_what_to_run(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, f"sqlite:///{tmp_path / 'empty.db'}")
 

@@ -235,6 +235,8 @@ POSTS = [
     "/sign-in/for/x/again",
     "/d/x/accept",
     "/d/x/refuse",
+    "/account/data/export",
+    "/account/data/delete",
     "/account/wallets/add",
     "/account/wallets/name",
     "/account/wallets/x/remove",
