@@ -64,6 +64,50 @@ def at_account(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("button", name="Remove access")).to_be_visible()
 
 
+def at_receipt(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("link", name="What you allowed").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("What you allowed")
+
+
+def at_receipt_of_what_is_over(world: World, visitor: Visitor) -> None:
+    at_confirm(world, visitor)
+    visitor.page.get_by_role("button", name="Remove access").click()
+    visitor.page.get_by_role("link", name="Activity").click()
+    visitor.page.get_by_role("link", name="Receipt").first.click()
+    expect(visitor.page.get_by_role("main")).to_contain_text("This is over")
+
+
+def at_activity(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("link", name="Activity").click()
+    expect(visitor.page.get_by_role("main")).to_contain_text("You allowed")
+
+
+def at_nothing_older(world: World, visitor: Visitor) -> None:
+    at_activity(world, visitor)
+    visitor.page.goto(f"{world.bridge.issuer}/account/activity?after=1.x")
+    expect(visitor.page.get_by_role("main")).to_contain_text("Nothing older")
+
+
+def at_data(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("link", name="Your data").click()
+    expect(visitor.page.get_by_role("button", name="Download my data")).to_be_visible()
+
+
+def at_delete(world: World, visitor: Visitor) -> None:
+    at_data(world, visitor)
+    visitor.page.get_by_role("button", name="Delete my account").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Delete your account")
+
+
+def at_gone(world: World, visitor: Visitor) -> None:
+    at_delete(world, visitor)
+    visitor.page.get_by_role("button", name="Delete my account at").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Your account is deleted")
+
+
 def sign_out(world: World, visitor: Visitor) -> None:
     visitor.page.goto(f"{world.bridge.issuer}/account")
     visitor.page.get_by_role("button", name="Sign out", exact=True).click()
@@ -338,6 +382,13 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "app-passwords-fault": at_app_passwords_fault,
     "app-password-end": at_app_password_end,
     "app-passwords-ended": at_app_passwords_ended,
+    "account-receipt": at_receipt,
+    "account-receipt-over": at_receipt_of_what_is_over,
+    "account-activity": at_activity,
+    "account-activity-empty": at_nothing_older,
+    "account-data": at_data,
+    "account-delete": at_delete,
+    "account-gone": at_gone,
 }
 
 
@@ -392,3 +443,22 @@ def test_a_page_about_wallets_is_good_in_every_size_and_colour(
     WALLET_PAGES[name](world, visitor, ann, a_name_service)
 
     look_at(visitor.page, name, pictures_folder)
+
+
+def test_a_receipt_prints_black_on_white_and_without_what_paper_cannot_do(
+    world: World, a_visitor: MakeVisitor, pictures_folder: Path
+) -> None:
+    visitor = a_visitor(signer=SignsAs(new_person()), color_scheme="dark")
+    at_receipt(world, visitor)
+    page = visitor.page
+    expect(page.get_by_role("link", name="Back to your activity")).to_be_visible()
+
+    page.emulate_media(media="print")
+
+    page.screenshot(path=pictures_folder / "account-receipt-print.png", full_page=True)
+    expect(page.get_by_role("navigation")).to_be_hidden()
+    expect(page.get_by_role("link", name="Back to your activity")).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    ink = page.get_by_role("heading", level=1).evaluate("e => getComputedStyle(e).color")
+    paper = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (ink, paper) == ("rgb(0, 0, 0)", "rgb(255, 255, 255)")
