@@ -43,10 +43,25 @@ def hold_session(connection: Connection, now: datetime) -> Session:
     """Return who is signed in; nobody else changes their account until the transaction ends.
 
     Raises:
-        PageError: ``signed_out``, also if it ended, or the account was deleted, while we waited.
+        PageError: ``signed_out``.
     """
-    hold_account(connection, get_session(connection, now).account_id)
-    return get_session(connection, now)
+    session = find_held_session(connection, now)
+    if session is None:
+        raise PageError("signed_out", status=401)
+    return session
+
+
+def find_held_session(connection: Connection, now: datetime) -> Session | None:
+    """Return who is signed in, if anybody, with their account held as in `hold_session`.
+
+    They are asked for twice: while we waited, the session may have ended, or the account been
+    deleted, and nothing may be written about it any more.
+    """
+    session = current_session(connection, now=now)
+    if session is None:
+        return None
+    hold_account(connection, session.account_id)
+    return current_session(connection, now=now)
 
 
 def confirm(

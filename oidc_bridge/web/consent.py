@@ -26,6 +26,7 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import set_person_rule
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import person_card
+from oidc_bridge.web.changes import find_held_session
 from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.review import WILL_NOT, Review, review_of
 from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
@@ -99,7 +100,8 @@ def _remember_days() -> int:
 
 
 def _deny(connection: Connection, request_id: str, browser: str, now: datetime) -> Answer:
-    _, session, standing = _look(connection, request_id, browser, now)
+    _, _, standing = _look(connection, request_id, browser, now)
+    session = find_held_session(connection, now)
     close_request(connection, request_id, browser=browser)
     record(
         connection,

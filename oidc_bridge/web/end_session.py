@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from oidc_bridge.oidc.authorize import read_parameters
 from oidc_bridge.oidc.end_session import LogoutRequest, read_logout
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.authorizations import is_session_named
 from oidc_bridge.storage.consents import apps_of_sessions
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import as_link, bridge, let_form_lead_to, page, pairs, see_other
 from oidc_bridge.web.cards import person_card
+from oidc_bridge.web.changes import find_held_session
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -56,10 +56,9 @@ def confirm() -> Response:
     now = bridge().clock()
 
     def end_this(connection: Connection) -> str | None:
-        session = current_session(connection, now=now)
+        session = find_held_session(connection, now)
         if session is None:
             return None
-        hold_account(connection, session.account_id)
         return end(connection, session, [session.id], now=now)
 
     return _leave(asked, write(end_this))
@@ -86,10 +85,9 @@ def _is_meant(connection: Connection, session: Session, asked: LogoutRequest) ->
 
 
 def _end_if_meant(connection: Connection, asked: LogoutRequest, now: datetime) -> str | None:
-    session = current_session(connection, now=now)
+    session = find_held_session(connection, now)
     if session is None or not _is_meant(connection, session, asked):
         return None
-    hold_account(connection, session.account_id)
     return end(connection, session, [session.id], now=now)
 
 
