@@ -148,6 +148,11 @@ def _come_and_go(app: Flask, ann: Person, clock: Clock) -> None:
 
 def _have_open(app: Flask, ann: Person, clock: Clock) -> tuple[str, ...]:
     """Have every kind of page open, in this browser and in others."""
+    clock.advance(seconds=1)
+    again = ann.authorize(redirectUrl=None).location
+    clock.advance(seconds=1)  # a proof counts from after the request
+    as_whom = ann.prove(again).location
+    assert as_whom.endswith("/as"), as_whom
     consent = ann.authorize(redirectUrl="https://new.example/").location
     refused = ann.authorize(redirectUrl=CLOSED_URL).location
     assert refused.startswith("/refused/"), refused
@@ -158,8 +163,10 @@ def _have_open(app: Flask, ann: Person, clock: Clock) -> tuple[str, ...]:
     sign_in = ann.authorize(WIKI, prompt="login", login_hint="annie.btc").location
     waits = f"{sign_in}/elsewhere"
     ann.press_on(sign_in, waits)
+    link = re.search(r"/d/[A-Za-z0-9_-]+", ann.get(waits).text)
+    assert link, "no link for another device"
     _half_way(app, ann, clock)
-    return (consent, refused, sign_in, waits)
+    return (consent, refused, sign_in, waits, link[0], as_whom)
 
 
 def _half_way(app: Flask, ann: Person, clock: Clock) -> None:

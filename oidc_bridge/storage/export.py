@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, Select, Table, bindparam, select
 
+from oidc_bridge.errors import PageError
 from oidc_bridge.storage import Base
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
@@ -176,7 +177,11 @@ LEFT_OUT: Mapping[str, str] = {
 
 
 def export_of(connection: Connection, account_id: str) -> dict[str, Any]:
-    """Return all that is kept about an account; one question for each table."""
+    """Return all that is kept about an account; one question for each table.
+
+    Raises:
+        PageError: ``signed_out`` if there is no such account any more.
+    """
     names = [known.text for known in names_of(connection, account_id)]
     document: dict[str, Any] = {}
     for part in PARTS:
@@ -184,8 +189,9 @@ def export_of(connection: Connection, account_id: str) -> dict[str, Any]:
         document[part.name] = [
             {name: _told(name, value) for name, value in row._mapping.items()} for row in rows
         ]
-    (document["account"],) = document["account"]
-    return document
+    if not document["account"]:
+        raise PageError("signed_out", "deleted meanwhile", status=401)
+    return {**document, "account": document["account"][0]}
 
 
 def event_as_json(event: Event) -> dict[str, Any]:

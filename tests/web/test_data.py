@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -9,12 +10,12 @@ from sqlalchemy import Connection, Table, func, insert, select
 from werkzeug.test import TestResponse
 
 from oidc_bridge.config import Settings
-from oidc_bridge.errors import BridgeError
+from oidc_bridge.errors import BridgeError, PageError
 from oidc_bridge.storage import Base, deletion, people, read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.consents import ConsentRow
-from oidc_bridge.storage.export import LEFT_OUT, PARTS
+from oidc_bridge.storage.export import LEFT_OUT, PARTS, export_of
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import NameRow
@@ -124,6 +125,12 @@ def test_of_every_column_it_is_said_whether_it_is_told(part: object) -> None:
     assert not [name for name in told if "digest" in name or name == "account_id"]
 
 
+def test_every_part_of_the_file_is_described() -> None:
+    described = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
+
+    assert [part.name for part in PARTS if f"| `{part.name}` |" not in described] == []
+
+
 def test_the_file_has_something_of_everything(life: Life) -> None:
     document = export(life.person)
 
@@ -169,6 +176,13 @@ def test_the_file_has_nothing_of_anybody_else(life: Life, bob: Person) -> None:
 
     assert bob.wallet.address.c32 in text
     assert [trace for trace in life.traces if trace in text] == []
+
+
+def test_there_is_no_file_of_somebody_who_is_gone(app: Flask) -> None:
+    with app.app_context(), read() as connection, pytest.raises(PageError) as refused:
+        export_of(connection, "nobody")
+
+    assert refused.value.code == "signed_out"
 
 
 def test_the_file_is_a_download_and_is_noted(app: Flask, ann: Person) -> None:
