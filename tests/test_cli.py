@@ -1052,6 +1052,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 used client assertions and DPoP proofs",
         "       0 codes that nobody redeemed",
         "       0 sign-out deliveries",
+        "       0 sign-outs of people who are gone",
         "       0 signing keys",
         "       0 sites and logos looked at again",
     ]
