@@ -88,6 +88,8 @@ def live(app: Flask, clock: Clock, fetch: FakeNames) -> Life:
     _be_looked_after(app, account_id, wallet, clock)
     ann.prove(ann.begin_account())  # who was blocked is signed out
     ann.tokens()
+    form = fields_of(ann.get("/account/passwords").text, "/account/passwords")
+    ann.post("/account/passwords", {**form, "label": "agenda", "scope": ["openid"]})
     _come_and_go(app, ann, clock)
     return Life(ann, account_id, _have_open(app, ann, clock))
 

@@ -15,6 +15,7 @@ from oidc_bridge.errors import PageError
 from oidc_bridge.storage import Base
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.app_passwords import AppPasswordRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import TOLD, Event, EventRow
@@ -59,6 +60,7 @@ _ACCOUNT: BindParameter[str] = bindparam("account_id")
 _OWN = frozenset({"account_id"})
 _MY_KEYS = select(IdentityRow.id).where(IdentityRow.account_id == _ACCOUNT)
 _MY_ADDRESSES = select(IdentityRow.subject).where(IdentityRow.account_id == _ACCOUNT)
+_MY_GRANTS = select(AuthorizationRow.id).where(AuthorizationRow.account_id == _ACCOUNT)
 _MY_SUBJECTS = select(PersonaRow.sub).where(PersonaRow.account_id == _ACCOUNT)
 _L = ListingRow
 
@@ -113,7 +115,7 @@ PARTS: Sequence[Part] = (
         (
             *("given_at", "id", "client_id", "client_name", "app", "app_title", "localpart"),
             *("as_whom", "scopes", "claims", "granted", "text_version", "remembered_until"),
-            *("removed_at", "receipt"),
+            *("removed_at", "developer", "receipt"),
         ),
         _OWN,
     ),
@@ -127,6 +129,16 @@ PARTS: Sequence[Part] = (
             *("revoked_at", "signed_out_at"),
         ),
         _OWN | {"nonce", "code_challenge", "dpop_jkt", "code_digest"},
+    ),
+    Part(
+        "app_passwords",
+        AppPasswordRow,
+        AppPasswordRow.authorization_id.in_(_MY_GRANTS),
+        (
+            *("label", "id", "authorization_id", "ends_at", "last_used_at", "last_used_from"),
+            "last_used_for",
+        ),
+        frozenset({"digest"}),
     ),
     Part(
         "rules",

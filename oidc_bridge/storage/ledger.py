@@ -46,7 +46,10 @@ class Place:
 # What a person may read of an event's detail; whatever else is in it is for admins, and may be
 # about somebody else: who decided, which account was joined.
 TOLD = frozenset(
-    {"app", "as_whom", "code", "consent", "method", "name", "say", "scopes", "sessions"}
+    {
+        *("app", "as_whom", "code", "consent", "label", "method", "name", "reason", "say"),
+        *("scopes", "sessions"),
+    }
 )
 
 _E = EventRow

@@ -125,7 +125,7 @@ def approve(
         raise BridgeError("app_denied", f"{app} is denied to everybody: see `oidc-bridge app`")
     entry = Listing("account", request.account_id, until, f"asked: {request.person}")
     admit(connection, app, [entry], now=now)
-    _record_decision(connection, "access approved", request, now=now)
+    _record_decision(connection, request, now=now)
     return Approval(request, before, after, others)
 
 
@@ -138,13 +138,14 @@ def decline(
         BridgeError: ``request_decided``.
     """
     request = decide_access_request(connection, request_id, "declined", reason=reason, now=now)
-    _record_decision(connection, "access declined", request, now=now, reason=reason)
+    _record_decision(connection, request, now=now, reason=reason)
     return request
 
 
 def _record_decision(
-    connection: Connection, kind: str, request: AccessRequest, *, now: datetime, **more: str
+    connection: Connection, request: AccessRequest, *, now: datetime, **more: str
 ) -> None:
+    kind = "access approved" if request.outcome == "approved" else "access declined"
     record(
         connection,
         kind,

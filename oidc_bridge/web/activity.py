@@ -41,6 +41,10 @@ WORDS: Mapping[str, str] = {
     "consent denied": "You did not allow {app} to sign you in",
     "access removed": "You removed the access of {app}",
     "access requested": "You asked to be let in to {app}",
+    "access approved": "You were let in to {app}, as you had asked",
+    "access declined": "You were not let in to {app}",
+    "app password made": "You made an app password",
+    "app password ended": "An app password was ended",
     "own rule set": "You set your own rule for {app}",
     "code redeemed": "{app} took up your sign-in",
     "code reused": "{app} took up one sign-in twice. That may have been somebody else, so all that"
@@ -179,6 +183,10 @@ def _facts(event: Event) -> Sequence[str]:
         methods = [method_in_words(method) for method in detail["method"].split(",")]
         told = " and ".join(words[0].lower() + words[1:] for words in dict.fromkeys(methods))
         facts.append(f"With {told}")
+    if event.kind in ("app password made", "app password ended"):
+        facts.append(detail.get("label", ""))
+    if event.kind == "access declined":
+        facts.append(detail.get("reason", ""))
     if event.kind == "name chosen":
         facts.append(detail.get("name") or "Your address alone")
     if event.kind == "own rule set":

@@ -163,7 +163,14 @@ def end(password_id: str) -> Response:
     def end_it(connection: Connection, session: Session, now: datetime) -> None:
         mine = end_app_password(connection, session.account_id, password_id, now=now)
         label = _known(mine).label
-        _record(connection, "app password ended", session, now, label=label)
+        record(
+            connection,
+            "app password ended",
+            now=now,
+            account_id=session.account_id,
+            client_id=APP_PASSWORD.id,
+            label=label,
+        )
 
     change(end_it)
     return see_other(url_for("app_passwords.overview", done="ended"))
@@ -184,26 +191,14 @@ def _add(
     claims = tuple(claims_for(within(form.scopes, APP_PASSWORD.scopes), person))
     new = NewAppPassword(password_id, form.label, form.scopes, claims, form.ends_at)
     add_app_password(connection, session, persona, new, secret=read_app_password(secret), now=now)
-    _record(
-        connection,
-        "app password made",
-        session,
-        now,
-        label=form.label,
-        scopes=" ".join(form.scopes),
-    )
-
-
-def _record(
-    connection: Connection, kind: str, session: Session, now: datetime, **detail: str
-) -> None:
     record(
         connection,
-        kind,
+        "app password made",
         now=now,
         account_id=session.account_id,
         client_id=APP_PASSWORD.id,
-        **detail,
+        label=form.label,
+        scopes=" ".join(form.scopes),
     )
 
 
