@@ -38,6 +38,7 @@ from oidc_bridge.web import (
     install,
     joining,
     logos,
+    my_apps,
     naming,
     par,
     personas,
@@ -91,7 +92,8 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, wallets, app_passwords, activity, receipts, data, sign_out, end_session),
+        *(account, my_apps, wallets, app_passwords, activity, receipts, data),
+        *(sign_out, end_session),
     ):
         app.register_blueprint(part.views)
     return app

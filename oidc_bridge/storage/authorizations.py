@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     bindparam,
     cast,
-    func,
     insert,
     select,
     update,
@@ -178,13 +177,6 @@ _REVOKE_OF_ACCOUNT = (
     .values(revoked_at=bindparam("now"))
 )
 
-_LAST_USED = (
-    select(_A.client_id, _A.app, func.max(_A.created_at))
-    .where(_A.account_id == bindparam("account_id"))
-    .group_by(_A.client_id, _A.app)
-)
-
-
 _IS_NAMED = select(_A.id).where(
     _A.session_id == bindparam("session_id"),
     _A.client_id == bindparam("client_id"),
@@ -250,12 +242,6 @@ def revoke_of_sessions(
 def revoke_of_account(connection: Connection, account_id: str, *, now: datetime) -> None:
     """End everything that an account has given to anybody."""
     connection.execute(_REVOKE_OF_ACCOUNT, {"account": account_id, "now": now})
-
-
-def last_used(connection: Connection, account_id: str) -> dict[tuple[str, str], datetime]:
-    """Return, by client id and app key, when an account was last signed in there."""
-    rows = connection.execute(_LAST_USED, {"account_id": account_id})
-    return {(client_id, app): at for client_id, app, at in rows}
 
 
 def to_authorization(

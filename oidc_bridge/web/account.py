@@ -6,23 +6,17 @@ from datetime import datetime, timedelta
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.errors import PageError
 from oidc_bridge.oidc.metadata import ACCOUNT_ACTIONS
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.authorizations import revoke, revoke_of_account
-from oidc_bridge.storage.consents import (
-    AppConsent,
-    find_app_consent,
-    remove_consent,
-)
-from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.outbox import tell_of_account, tell_of_app
+from oidc_bridge.storage.authorizations import revoke_of_account
+from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import person_card
-from oidc_bridge.web.changes import change, confirm, get_session
-from oidc_bridge.web.overview import apps_of, browsers_of
+from oidc_bridge.web.changes import change, confirm
+from oidc_bridge.web.my_apps import apps_shown
+from oidc_bridge.web.overview import browsers_of
 from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import (
     check_form,
@@ -65,7 +59,7 @@ def overview() -> Response:
                 ),
                 browser,
             )
-        apps = apps_of(connection, session)
+        apps = apps_shown(connection, session)
         sessions = browsers_of(connection, session, now)
         wallets = wallet_items(connection, session)
     return keep_browser(
@@ -74,6 +68,8 @@ def overview() -> Response:
             csrf=form_token(browser),
             person=person_card(session),
             apps=apps,
+            home_url=url_for("account.overview"),
+            past_url=url_for("my_apps.past"),
             sessions=sessions,
             wallets=wallets,
             name=session.name or "",
@@ -150,54 +146,6 @@ def sign_out_everywhere() -> Response:
         return sign_out_id
 
     return drop_session(signed_out(change(end_all)))
-
-
-@views.post("/apps/<id:consent_id>/remove")
-def remove_app(consent_id: str) -> Response:
-    """Ask, then take an app's access back."""
-    browser = check_form()
-    if request.form.get("confirm") != "yes":
-        now = bridge().clock()
-        with read() as connection:
-            session = get_session(connection, now)
-            title = _my_app(connection, session, consent_id).app_title
-        return confirm(
-            browser,
-            title=f"Remove access of {title}?",
-            effect=[
-                f"{title} is signed out, and has to ask you again before it can sign you in.",
-                "What it has already received is not deleted there.",
-                "A Matrix app loses messages' keys that are not backed up: check your key"
-                " backup first.",
-            ],
-            button=f"Remove access of {title}",
-        )
-
-    def remove(connection: Connection, session: Session, now: datetime) -> None:
-        mine = _my_app(connection, session, consent_id)
-        authorizations = remove_consent(connection, session.account_id, mine, now=now)
-        revoke(connection, authorizations, now=now)
-        tell_of_app(connection, session.account_id, mine.client_id, mine.app, now=now)
-        record(
-            connection,
-            "access removed",
-            now=now,
-            account_id=session.account_id,
-            client_id=mine.client_id,
-            app=mine.app,
-            consent=mine.consent.id,
-            session=session.id,
-        )
-
-    change(remove)
-    return see_other(url_for("account.overview", done="removed"))
-
-
-def _my_app(connection: Connection, session: Session, consent_id: str) -> AppConsent:
-    mine = find_app_consent(connection, session.account_id, consent_id)
-    if mine is None:
-        raise PageError("not_found", "consent", status=404)
-    return mine
 
 
 def _can_choose(wallets: Sequence[WalletItem]) -> bool:

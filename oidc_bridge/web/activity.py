@@ -40,6 +40,7 @@ WORDS: Mapping[str, str] = {
     "consent given": "You allowed {app} to sign you in",
     "consent denied": "You did not allow {app} to sign you in",
     "access removed": "You removed the access of {app}",
+    "access narrowed": "You took back some of what {app} got",
     "access requested": "You asked to be let in to {app}",
     "access approved": "You were let in to {app}, as you had asked",
     "access declined": "You were not let in to {app}",

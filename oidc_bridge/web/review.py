@@ -122,7 +122,7 @@ def review_of(standing: Standing) -> Review:
             ScopeRow(
                 scope=scope,
                 title=GRANTS[scope].title,
-                value=_OPEN if scope == "openid" and is_open else _value(scope, person, mxid),
+                value=_OPEN if scope == "openid" and is_open else value_of(scope, person, mxid),
                 required=scope in required,
                 reason="",
                 checked=scope in before,
@@ -136,7 +136,8 @@ def review_of(standing: Standing) -> Review:
     )
 
 
-def _value(scope: str, person: Person, mxid: str) -> str:
+def value_of(scope: str, person: Person, mxid: str) -> str:
+    """Return what *scope* tells about a person, in words for them."""
     if scope == "openid" and mxid:
         return mxid
     if scope == "profile":

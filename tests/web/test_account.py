@@ -222,6 +222,7 @@ POSTS = [
     "/account/sign-out-everywhere",
     "/account/sessions/x/sign-out",
     "/account/apps/x/remove",
+    "/account/apps/x/scopes",
     "/sign-in/answer",
     "/sign-in/x/again",
     "/sign-in/x/cancel",
