@@ -46,6 +46,7 @@ from oidc_bridge.web import (
     receipts,
     refused,
     registration,
+    rules,
     sign_out,
     signin,
     system_clock,
@@ -92,7 +93,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, my_apps, wallets, app_passwords, activity, receipts, data),
+        *(account, my_apps, rules, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session),
     ):
         app.register_blueprint(part.views)

@@ -73,7 +73,7 @@ def which_app(client: Client, redirect_uri: str, redirect_url: str | None) -> Ap
         return App(str(origin), client.name, _shown(origin), "client")
     if redirect_url is None:
         return App("", client.name, "", "unknown")
-    return _read(redirect_url)
+    return read_app(redirect_url)
 
 
 def _native(client: Client, redirect_uri: str) -> App:
@@ -104,8 +104,12 @@ def _shown(origin: Origin) -> str:
     return host if origin.scheme == "https" else f"{origin.scheme}://{host}"
 
 
-def _read(redirect_url: str) -> App:
-    """Parse once, here; only scheme and host go any further (the rest is the app's own)."""
+def read_app(redirect_url: str) -> App:
+    """Parse once, here; only scheme and host go any further (the rest is the app's own).
+
+    Raises:
+        SentError: ``invalid_request`` if it is one that no app could have.
+    """
     printable = redirect_url.isascii() and redirect_url.isprintable()
     if not printable or len(redirect_url) > _MAX_URL or set(" \\") & set(redirect_url):
         raise _refusal()

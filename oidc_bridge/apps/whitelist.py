@@ -7,11 +7,11 @@ operator's rule; a person may always be stricter.
     operator says \\ person says    nothing   allow   alone    deny
     deny, or they are not listed    deny      deny    deny     deny
     alone                           alone     alone   alone    deny
-    allow                           allow     allow   alone*   deny
+    allow                           allow     allow*  alone*   deny
     nothing; unknown apps "deny"    deny      deny    deny     deny
-                          "alone"   alone     allow   alone*   deny
-                          "ask"     ask       allow   alone*   deny
-                          "allow"   allow     allow   alone*   deny
+                          "alone"   alone     allow*  alone*   deny
+                          "ask"     ask       allow*  alone*   deny
+                          "allow"   allow     allow*  alone*   deny
 
     * the person's own rule, which they can change wherever they are asked for consent
 """
@@ -65,11 +65,12 @@ class Verdict:
         return as_whom in (self.choices if self.word == "allow" else self.choices[:1])
 
     def settle(self, before: AsWhom | None) -> AsWhom | None:
-        """Return as whom the app will know the person; as *before* if that may stay.
+        """Return as whom the app will know the person: by their own rule, else as *before* if that
+        may stay.
 
-        An app that comes on or off a list never turns one Matrix user into another by itself.
+        An operator's list never turns one Matrix user into another by itself.
         """
-        if before is not None and self.permits(before):
+        if before is not None and self.by != "person" and self.permits(before):
             return before
         return self.choices[0] if self.choices else None
 
@@ -90,7 +91,7 @@ def judge(said: Said, *, unknown: Unknown, can_be_alone: bool) -> Verdict:
         return Verdict("deny", by, why="app_denied" if by == "operator" else "app_unknown")
     if said.person == "deny":
         return Verdict("deny", "person", why="own_rule")
-    if said.person == "allow" and by == "policy":
+    if said.person == "allow" and (by == "policy" or word == "allow"):
         word, by = "allow", "person"
     elif said.person == "alone" and word != "alone":
         word, by = "alone", "person"

@@ -119,6 +119,7 @@ _SCOPES_OF = select(_A.scopes, _SCOPES.label("text")).where(
 _LESSEN = update(_A).where(*_OF_APP, bindparam("before", type_=Text) == _SCOPES)
 _IDS = select(_A.id).where(*_OF_APP)
 _END_REFRESH = delete(_R).where(_R.authorization_id.in_(_IDS))
+_END = update(_A).where(*_OF_APP).values(revoked_at=_NOW)
 _END_BEYOND_SESSIONS = (
     update(_A)
     .where(
@@ -154,7 +155,11 @@ def _asked(account_id: str, words: str) -> dict[str, Any]:
 def past_apps(connection: Connection, account_id: str, *, first: int) -> Sequence[PastApp]:
     """Return the yeses that hold no more, latest first; one more than `PAGE` if there are more."""
     rows = connection.execute(_PAST, {"account_id": account_id, "first": first})
-    return [PastApp(*row) for row in rows]
+    return [
+        PastApp(consent_id, title, app, given_at, removed_at)
+        for consent_id, title, app, given_at, removed_at in rows
+        if removed_at is not None
+    ]
 
 
 def holdings_of(

@@ -47,6 +47,7 @@ WORDS: Mapping[str, str] = {
     "app password made": "You made an app password",
     "app password ended": "An app password was ended",
     "own rule set": "You set your own rule for {app}",
+    "own rule forgotten": "You took back your own rule for {app}",
     "code redeemed": "{app} took up your sign-in",
     "code reused": "{app} took up one sign-in twice. That may have been somebody else, so all that"
     " this sign-in gave was ended",
@@ -184,7 +185,7 @@ def _facts(event: Event) -> Sequence[str]:
         methods = [method_in_words(method) for method in detail["method"].split(",")]
         told = " and ".join(words[0].lower() + words[1:] for words in dict.fromkeys(methods))
         facts.append(f"With {told}")
-    if event.kind in ("app password made", "app password ended"):
+    if event.kind.startswith("app password"):
         facts.append(detail.get("label", ""))
     if event.kind == "access declined":
         facts.append(detail.get("reason", ""))

@@ -215,15 +215,13 @@ def choose_scopes(consent_id: str) -> Response:
         gone = [scope for scope in before if scope not in chosen]
         if gone:
             narrow_consent(connection, session.account_id, mine, chosen, now=now)
-            gone_scopes = " ".join(gone)
-            about = _about(session, mine)
             record(
                 connection,
                 "access narrowed",
                 now=now,
                 account_id=session.account_id,
-                scopes=gone_scopes,
-                **about,
+                scopes=" ".join(gone),
+                **_about(session, mine),
             )
         optional = set(asked) - set(_required(mine))
         if (set(chosen) & optional) - set(before):

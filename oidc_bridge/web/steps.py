@@ -40,6 +40,7 @@ PLACES = {
     "account": "account.overview",
     "passwords": "app_passwords.overview",
     "data": "data.overview",
+    "rules": "rules.overview",
 }
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}

@@ -15,7 +15,7 @@ POLICIES = ("ask", "allow", "alone", "deny")
 TABLE = {
     ("deny", "any"): ("deny", "deny", "deny", "deny"),
     ("alone", "any"): ("alone", "alone", "alone", "deny*"),
-    ("allow", "any"): ("allow", "allow", "alone*", "deny*"),
+    ("allow", "any"): ("allow", "allow*", "alone*", "deny*"),
     (None, "deny"): ("deny", "deny", "deny", "deny"),
     (None, "alone"): ("alone", "allow*", "alone", "deny*"),
     (None, "ask"): ("ask", "allow*", "alone*", "deny*"),
@@ -135,7 +135,7 @@ SETTLED = {
     "ask": (("alone", "alone", "alone"), Said()),
     "alone": (("alone", "alone", "alone"), Said(operator="alone")),
     "alone by oneself": (("alone", "alone", "alone"), Said(person="alone")),
-    "allow by oneself": (("main", "main", "alone"), Said(person="allow")),
+    "allow by oneself": (("main", "main", "main"), Said(person="allow")),
     "deny": ((None, None, None), Said(operator="deny")),
 }
 

@@ -223,6 +223,7 @@ POSTS = [
     "/account/sessions/x/sign-out",
     "/account/apps/x/remove",
     "/account/apps/x/scopes",
+    "/account/rules",
     "/sign-in/answer",
     "/sign-in/x/again",
     "/sign-in/x/cancel",
