@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     insert,
+    or_,
     select,
     text,
     update,
@@ -21,6 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import Base, UtcTime, new_id
+from oidc_bridge.storage.authorizations import AuthorizationRow
 
 Outcome = Literal["approved", "declined"]
 
@@ -102,6 +104,28 @@ _LATEST = (
     .order_by(_Q.asked_at.desc())
     .limit(1)
 )
+_A = AuthorizationRow
+# An app that has signed them in since needs no more words.
+_IS_USED = (
+    select(_A.id)
+    .where(
+        _A.account_id == _Q.account_id,
+        _A.client_id == _Q.client_id,
+        or_(_A.app == _Q.app, _Q.app.startswith("client:")),
+        _A.created_at > _Q.decided_at,
+    )
+    .exists()
+)
+_NEWS = (
+    select(*_COLUMNS)
+    .where(
+        _Q.account_id == bindparam("account_id"),
+        _Q.decided_at > bindparam("since", type_=UtcTime),
+        ~_IS_USED,
+    )
+    .order_by(_Q.decided_at.desc())
+    .limit(10)
+)
 _DECIDE = (
     update(_Q)
     .where(_Q.id == bindparam("request"), _Q.decided_at.is_(None))
@@ -145,6 +169,14 @@ def find_access_request(connection: Connection, account_id: str, app: str) -> Ac
     """Return a person's latest request for an app."""
     row = connection.execute(_LATEST, {"account_id": account_id, "app": app}).first()
     return None if row is None else AccessRequest(*row)
+
+
+def decided_lately(
+    connection: Connection, account_id: str, *, since: datetime
+) -> Sequence[AccessRequest]:
+    """Return what became of a person's requests since then, but of apps that they use already."""
+    rows = connection.execute(_NEWS, {"account_id": account_id, "since": since})
+    return [AccessRequest(*row) for row in rows]
 
 
 def access_requests(

@@ -119,7 +119,6 @@ _SCOPES_OF = select(_A.scopes, _SCOPES.label("text")).where(
 _LESSEN = update(_A).where(*_OF_APP, bindparam("before", type_=Text) == _SCOPES)
 _IDS = select(_A.id).where(*_OF_APP)
 _END_REFRESH = delete(_R).where(_R.authorization_id.in_(_IDS))
-_END = update(_A).where(*_OF_APP).values(revoked_at=_NOW)
 _END_BEYOND_SESSIONS = (
     update(_A)
     .where(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.oidc.metadata import ACCOUNT_ACTIONS
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.access_requests import decided_lately
 from oidc_bridge.storage.authorizations import revoke_of_account
 from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.requests import keep_request
@@ -31,6 +32,8 @@ from oidc_bridge.web.wallets import WalletItem, wallet_items
 
 views = Blueprint("account", __name__, url_prefix="/account")
 
+# How long the page tells what became of a request for access.
+_NEWS_LIFE = timedelta(days=14)
 _FLASHES = {
     "removed": "Access removed. Where the app can be told, it is signed out.",
     "signed-out": "Signed out there.",
@@ -62,6 +65,7 @@ def overview() -> Response:
         apps = apps_shown(connection, session)
         sessions = browsers_of(connection, session, now)
         wallets = wallet_items(connection, session)
+        decided = decided_lately(connection, session.account_id, since=now - _NEWS_LIFE)
     return keep_browser(
         page(
             "account/overview.html",
@@ -73,6 +77,7 @@ def overview() -> Response:
             past_url=url_for("my_apps.past"),
             sessions=sessions,
             wallets=wallets,
+            decided=decided,
             name=session.name or "",
             add_url=url_for("wallets.add"),
             rename_url=url_for("wallets.rename") if _can_choose(wallets) else "",

@@ -480,6 +480,51 @@ def test_what_the_operator_has_decided_is_not_asked_about(app: Flask, ann: Perso
     assert count(app, AccessRequestRow) == 0
 
 
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [("approved", "You may use"), ("declined", "You were not let in to")],
+)
+def test_the_account_page_tells_for_a_while_what_became_of_a_request(
+    app: Flask, ann: Person, clock: Clock, outcome: str, words: str
+) -> None:
+    rule(app, CHAT_APP, "allow", audience="listed")
+    url = asked(ann)
+    ann.press_on(url, f"{url}/ask", note="")
+    assert words not in ann.account_page()
+    request_id = only(app, AccessRequestRow.id)[0]
+    clock.advance(seconds=1)
+    decided = clock()
+    change(
+        app,
+        lambda connection: decide_access_request(
+            connection, request_id, outcome, reason="Not yet", now=decided
+        ),
+    )
+
+    assert words in ann.account_page()
+    assert ("Not yet" in ann.account_page()) == (outcome == "declined")
+    clock.advance(days=14)
+    assert words not in ann.account_page()
+
+
+def test_an_app_that_is_used_already_is_no_news(app: Flask, ann: Person, clock: Clock) -> None:
+    rule(app, CHAT_APP, "allow", audience="listed")
+    url = asked(ann)
+    ann.press_on(url, f"{url}/ask", note="")
+    request_id = only(app, AccessRequestRow.id)[0]
+    change(
+        app,
+        lambda connection: decide_access_request(connection, request_id, "approved", now=NOW),
+    )
+    rule(app, CHAT_APP, "allow")
+    clock.advance(seconds=1)
+    assert "You may use" in ann.account_page()
+
+    ann.tokens()
+
+    assert "You may use" not in ann.account_page()
+
+
 # ---- every grant asks again
 
 REVERSALS = {
