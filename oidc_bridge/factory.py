@@ -46,6 +46,7 @@ from oidc_bridge.web import (
     receipts,
     refused,
     registration,
+    rule_import,
     rules,
     sign_out,
     signin,
@@ -93,7 +94,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
-        *(account, my_apps, rules, wallets, app_passwords, activity, receipts, data),
+        *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session),
     ):
         app.register_blueprint(part.views)

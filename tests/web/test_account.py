@@ -224,6 +224,8 @@ POSTS = [
     "/account/apps/x/remove",
     "/account/apps/x/scopes",
     "/account/rules",
+    "/account/rules/import",
+    "/account/rules/import/allow",
     "/sign-in/answer",
     "/sign-in/x/again",
     "/sign-in/x/cancel",

@@ -982,7 +982,7 @@ def test_going_back_to_before_them_leaves_nothing_that_points_nowhere(
     change(app, lambda c: allow_introspection(c, WIKI.id, "app-password"))
     url = app.config["SQLALCHEMY_DATABASE_URI"]
 
-    storage.command.downgrade(storage._alembic(url), "-1")
+    storage.command.downgrade(storage._alembic(url), "0013")
     with app.app_context(), read() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
