@@ -73,7 +73,6 @@ def overview() -> Response:
             person=person_card(session),
             apps=apps,
             home_url=url_for("account.overview"),
-            rules_url=url_for("rules.overview"),
             past_url=url_for("my_apps.past"),
             sessions=sessions,
             wallets=wallets,

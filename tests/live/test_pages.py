@@ -90,6 +90,39 @@ def at_nothing_older(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("main")).to_contain_text("Nothing older")
 
 
+def at_my_app(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.locator("#apps ~ ul h3 a").first.click()
+    expect(visitor.page.get_by_role("heading", name="What it gets")).to_be_visible()
+
+
+def at_rules(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("link", name="Your rules").click()
+    visitor.page.get_by_label("Address of the app").fill("https://evil.example")
+    visitor.page.get_by_label("Cannot sign you in").check()
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("heading", name="evil.example")).to_be_visible()
+
+
+def at_change_of_a_rule(world: World, visitor: Visitor) -> None:
+    at_rules(world, visitor)
+    visitor.page.get_by_label("Address of the app").fill(world.chat)
+    visitor.page.get_by_label("Knows you only under an ID of its own").check()
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Change your rule")
+
+
+def at_import(world: World, visitor: Visitor) -> None:
+    at_rules(world, visitor)
+    visitor.page.get_by_role("link", name="Import your old list").click()
+    visitor.page.get_by_label("What is in mxconf.json").fill(
+        '{"userapps": ["https://a.example", "https://evil.example"]}'
+    )
+    visitor.page.get_by_role("button", name="Look at it").click()
+    expect(visitor.page.get_by_role("checkbox")).to_have_count(1)
+
+
 def at_data(world: World, visitor: Visitor) -> None:
     at_account(world, visitor)
     visitor.page.get_by_role("link", name="Your data").click()
@@ -386,6 +419,10 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "account-receipt-over": at_receipt_of_what_is_over,
     "account-activity": at_activity,
     "account-activity-empty": at_nothing_older,
+    "account-app": at_my_app,
+    "account-rules": at_rules,
+    "account-rule": at_change_of_a_rule,
+    "account-import": at_import,
     "account-data": at_data,
     "account-delete": at_delete,
     "account-gone": at_gone,
