@@ -19,7 +19,7 @@ MakeVisitor = Callable[..., Visitor]
 def at_unknown(world: World, visitor: Visitor) -> None:
     visitor.come_from_chat(BOT)
     visitor.choose_wallet()
-    expect(visitor.page.get_by_role("main")).to_contain_text("You decide.")
+    expect(visitor.page.get_by_role("main")).to_contain_text("you decide.")
 
 
 def at_unknown_again(world: World, visitor: Visitor) -> None:
