@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     CompoundSelect,
     Connection,
     ForeignKey,
@@ -108,15 +109,24 @@ class PersonRule:
 
 _R, _L, _P = AppRuleRow, ListingRow, PersonRuleRow
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
-# One question for both voices; each part reads one row by its key.
-_SAID: CompoundSelect[*tuple[Any, ...]] = union_all(
-    select(literal("operator").label("voice"), _R.name, _R.say, _R.audience, _R.until).where(
-        _R.name.in_(_NAMES)
-    ),
-    select(literal("person"), _P.app, _P.say, literal("everyone"), null()).where(
-        _P.account_id == bindparam("account_id"), _P.app.in_(_NAMES)
-    ),
-)
+
+
+def _said(operators: ColumnElement[bool], own: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """Return one question for both voices; each part reads its rows by their keys."""
+    return union_all(
+        select(literal("operator").label("voice"), _R.name, _R.say, _R.audience, _R.until).where(
+            operators
+        ),
+        select(literal("person"), _P.app, _P.say, literal("everyone"), null()).where(
+            _P.account_id == bindparam("account_id"), own
+        ),
+    )
+
+
+_SAID = _said(_R.name.in_(_NAMES), _P.app.in_(_NAMES))
+# On the sign-in path it is one app, and a list in a statement is spelt out anew each time.
+_NAME: BindParameter[Any] = bindparam("name")
+_SAID_OF_ONE = _said(_R.name == _NAME, _P.app == _NAME)
 _FITS = (
     _L.app.in_(_NAMES),
     or_(_L.until.is_(None), _L.until > bindparam("now", type_=UtcTime)),
@@ -142,7 +152,11 @@ def find_said(
 ) -> Mapping[str, Said]:
     """Return what rules say of each of these apps and this person; one question as a rule, three
     where an app is for people on a list."""
-    rows = connection.execute(_SAID, {"names": list(names), "account_id": account_id}).all()
+    whose = {"account_id": account_id}
+    if len(names) == 1:
+        rows = connection.execute(_SAID_OF_ONE, {"name": next(iter(names)), **whose}).all()
+    else:
+        rows = connection.execute(_SAID, {"names": list(names), **whose}).all()
     person: dict[str, Say] = {row.name: row.say for row in rows if row.voice == "person"}
     rules = {
         row.name: row
