@@ -11,10 +11,11 @@ from oidc_bridge.config import NameLookup, Names, Settings
 from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.storage import people, read, write
 from oidc_bridge.storage.accounts import IdentityRow
+from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.apps import set_unknown_apps
 from oidc_bridge.storage.outbox import LogoutDelivery, claim_delivery, settle_delivery
 from oidc_bridge.storage.requests import keep_proved
-from oidc_bridge.storage.whitelist import AppRule, Listing, list_person, set_rule
+from oidc_bridge.storage.whitelist import AppRule, Listing, set_rule
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, WIKI, Person, fields_of
 from tests.fake_names import FakeNames
@@ -125,8 +126,7 @@ def _be_looked_after(app: Flask, account_id: str, wallet: FakeWallet, clock: Clo
 
     def look_after(connection: Connection) -> None:
         set_rule(connection, AppRule("https://open.example", "allow", "listed"), now=clock())
-        for entry in entries:
-            list_person(connection, "https://open.example", entry, now=clock())
+        admit(connection, "https://open.example", entries, now=clock())
         people.block(connection, account_id, now=clock())
         people.unblock(connection, account_id, now=clock())
         people.accept_new_wallet(connection, account_id, now=clock())

@@ -68,6 +68,10 @@ _TELLING = select(_R.id, _R.persona_id, _R.login_hint, _R.proved, _R.subjects).w
         cast(_R.subjects, Text) != "[]",
     )
 )
+# An operator's lists name people, and so do the events about them, which are of no account.
+_LISTINGS = select(EventRow.id, EventRow.detail).where(
+    EventRow.kind.in_(("person admitted", "person dismissed"))
+)
 _HAS_PROVED = HandoverRow.proved.is_not(None)
 
 
@@ -123,6 +127,7 @@ def delete_account(
     connection.execute(delete(_D).where(_D.sub.in_(traces.subjects), _D.done_at.is_not(None)))
     _close_what_is_open(connection, traces)
     _take_off_lists(connection, account_id, traces)
+    _forget_listings(connection, account_id, traces)
     if traces.personas:
         connection.execute(
             _LEAVE, [{"persona": persona, "nobody": new_id()} for persona in traces.personas]
@@ -185,3 +190,12 @@ def _take_off_lists(connection: Connection, account_id: str, traces: _Traces) ->
             )
         )
     )
+
+
+def _forget_listings(connection: Connection, account_id: str, traces: _Traces) -> None:
+    """Delete the events of an operator's lists that name the person, with what was noted there."""
+    named = {f"account:{account_id}"}
+    named |= {f"address:{address}" for address in traces.addresses}
+    named |= {f"name:{name}" for name in traces.names}
+    events = connection.execute(_LISTINGS)
+    _forget(connection, EventRow.id, [row.id for row in events if row.detail.get("who") in named])
