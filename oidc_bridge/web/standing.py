@@ -1,6 +1,6 @@
 """Where an authorization request stands: all that is true of it now. Reads only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -249,15 +249,16 @@ def _personas(
     known: Known,
     choose_localpart: bool,
 ) -> dict[AsWhom, Persona]:
-    def new(wanted: Sequence[str]) -> Persona:
-        free = free_localpart(connection, client.id, wanted) if choose_localpart else ""
-        return Persona(None, "", free)
+    def new(find_wanted: Callable[[], Sequence[str]]) -> Persona:
+        if not choose_localpart:
+            return Persona(None, "", "")
+        return Persona(None, "", free_localpart(connection, client.id, find_wanted()))
 
     server = client.server_name
-    main = known.main or new(candidates(session.address, session.name, server))
+    main = known.main or new(lambda: candidates(session.address, session.name, server))
     if not can_be_alone(client, app.key):
         return {"main": main}
-    alone = known.alone or new(candidates_alone(main.localpart, app.key, server))
+    alone = known.alone or new(lambda: candidates_alone(main.localpart, app.key, server))
     return {"main": main, "alone": alone}
 
 
