@@ -293,19 +293,21 @@ def fill(app: Flask, apps: int, grants: int) -> None:
         write(add)
 
 
-def test_a_thousand_apps_take_as_many_questions_as_one(app: Flask, ann: Person) -> None:
+def test_a_thousand_apps_take_as_many_questions_as_one(
+    app: Flask, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ann.tokens()
+    # Clients and keys are read anew each second, by whatever page comes then: not counted here.
+    monkeypatch.setattr("oidc_bridge.web.snapshot._MAX_AGE", 3600.0)
     pages = ("/account", "/account?page=3", "/account?q=app", app_url(ann), "/account/apps/past")
     before = {}
     for url in pages:
-        ann.get(url)
         with statements(app) as seen:
             ann.get(url)
         before[url] = len(seen)
     fill(app, 1_000, 10_000)
 
     for url in pages:
-        ann.get(url)  # clients and keys are read anew each second: not what is counted here
         with statements(app) as seen:
             assert ann.get(url).status_code == 200
         assert 0 < len(seen) == before[url], url
