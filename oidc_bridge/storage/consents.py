@@ -97,14 +97,14 @@ class Welcome:
 
 _ADD = insert(ConsentRow)
 # All but the words, which are long, and read by nobody but their person.
-_FACTS = tuple(column for column in ConsentRow.__table__.columns if column.name != "receipt")
-_CURRENT = select(*_FACTS).where(
+FACTS = tuple(column for column in ConsentRow.__table__.columns if column.name != "receipt")
+_CURRENT = select(*FACTS).where(
     ConsentRow.account_id == bindparam("account_id"), ConsentRow.removed_at.is_(None)
 )
 _C, _P = ConsentRow, PersonaRow
 _PERSONA = (_P.id.label("persona_id"), _P.sub, _P.localpart.label("persona"), _P.app.label("of"))
 _STANDING = (
-    select(*_PERSONA, *_FACTS)
+    select(*_PERSONA, *FACTS)
     .select_from(_P)
     .outerjoin(
         _C,
@@ -120,7 +120,7 @@ _STANDING = (
     )
 )
 _WELCOMES = (
-    select(*_PERSONA, *_FACTS)
+    select(*_PERSONA, *FACTS)
     .select_from(_C)
     .join(
         _P,

@@ -10,8 +10,15 @@ from sqlalchemy import Connection, Text, bindparam, cast, delete, func, select, 
 from oidc_bridge.oidc.scopes import Person
 from oidc_bridge.storage import UtcTime
 from oidc_bridge.storage.accounts import AccountRow
-from oidc_bridge.storage.authorizations import AuthorizationRow
-from oidc_bridge.storage.consents import AppConsent, ConsentRow, to_consent
+from oidc_bridge.storage.authorizations import AuthorizationRow, revoke
+from oidc_bridge.storage.consents import (
+    FACTS,
+    AppConsent,
+    ConsentRow,
+    remove_consent,
+    to_consent,
+)
+from oidc_bridge.storage.outbox import tell_of_app
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
 
@@ -61,7 +68,7 @@ _MINE = (
 )
 _COUNT = select(func.count()).select_from(_C).where(*_MINE)
 _PAGE = (
-    select(*_C.__table__.columns, _USED.c.used_at)
+    select(*FACTS, _USED.c.used_at)
     .outerjoin(_USED, (_USED.c.client_id == _C.client_id) & (_USED.c.app == _C.app))
     .where(*_MINE)
     .order_by(func.coalesce(_USED.c.used_at, _C.given_at).desc(), _C.id)
@@ -213,6 +220,16 @@ def narrow_consent(
     if "offline_access" in mine.consent.granted and "offline_access" not in granted:
         connection.execute(_END_REFRESH, app)
         connection.execute(_END_BEYOND_SESSIONS, {**app, "now": now})
+
+
+def take_back(connection: Connection, account_id: str, mine: AppConsent, *, now: datetime) -> None:
+    """End all that an app has, the yes itself too, and tell its client.
+
+    The yes goes because its number names the app's sessions: a sign-in that is made later must not
+    be met by a sign-out that is still on its way.
+    """
+    revoke(connection, remove_consent(connection, account_id, mine, now=now), now=now)
+    tell_of_app(connection, account_id, mine.client_id, mine.app, now=now)
 
 
 def ask_again(connection: Connection, account_id: str, mine: AppConsent) -> None:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.apps.whitelist import Said, Say
-from oidc_bridge.storage import Base, UtcTime, new_id
+from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.names import names_of
 
@@ -275,23 +275,6 @@ def rules(connection: Connection) -> Sequence[AppRule]:
         select(_R.name, _R.say, _R.audience, _R.until, _R.note).order_by(_R.name)
     )
     return [AppRule(*row) for row in rows]
-
-
-def list_person(connection: Connection, app: str, entry: Listing, *, now: datetime) -> None:
-    """Put somebody on the list of who may use an app, in the place of an earlier entry."""
-    unlist_person(connection, app, entry.kind, entry.who)
-    connection.execute(
-        insert(_L),
-        {
-            "id": new_id(),
-            "app": app,
-            "kind": entry.kind,
-            "who": entry.who,
-            "until": entry.until,
-            "note": entry.note,
-            "added_at": now,
-        },
-    )
 
 
 def unlist_person(connection: Connection, app: str, kind: WhoKind, who: str) -> bool:

@@ -16,6 +16,7 @@ from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.changes import change, confirm
+from oidc_bridge.web.fresh import CONFIRMED
 from oidc_bridge.web.my_apps import apps_shown
 from oidc_bridge.web.overview import browsers_of
 from oidc_bridge.web.questions import make_challenge
@@ -37,7 +38,7 @@ _NEWS_LIFE = timedelta(days=14)
 _FLASHES = {
     "removed": "Access removed. Where the app can be told, it is signed out.",
     "signed-out": "Signed out there.",
-    "confirmed": "Thank you, it is you. Now do it again; for five minutes we will not ask.",
+    "confirmed": CONFIRMED,
     "wallet-added": "Wallet added. Either of them signs you in from now on.",
     "wallet-removed": "Wallet removed.",
     "name-chosen": "That is your name here now. Your Matrix IDs stay what they are.",

@@ -19,7 +19,7 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import as_download, bridge, page, see_other
 from oidc_bridge.web.cards import matrix_id, person_card
 from oidc_bridge.web.changes import get_session
-from oidc_bridge.web.fresh import give
+from oidc_bridge.web.fresh import CONFIRMED, give
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -37,7 +37,7 @@ FORMAT = 1
 _PLACE = "data"
 _GIVEN = 204
 _FLASHES = {
-    "confirmed": "Thank you, it is you. Now do it again; for five minutes we will not ask.",
+    "confirmed": CONFIRMED,
 }
 
 

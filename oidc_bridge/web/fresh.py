@@ -14,6 +14,8 @@ from oidc_bridge.web.changes import hold_session
 from oidc_bridge.web.questions import make_challenge
 
 FRESH = timedelta(minutes=5)
+# What a page says to which somebody comes back from their proof.
+CONFIRMED = "Thank you, it is you. Now do it again; for five minutes we will not ask."
 
 
 def is_fresh(session: Session, now: datetime) -> bool:

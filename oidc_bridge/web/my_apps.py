@@ -12,8 +12,7 @@ from oidc_bridge.apps.developer import NOBODY, Developer
 from oidc_bridge.errors import PageError
 from oidc_bridge.oidc.scopes import GRANTS
 from oidc_bridge.storage import read
-from oidc_bridge.storage.authorizations import revoke
-from oidc_bridge.storage.consents import AppConsent, find_app_consent, remove_consent
+from oidc_bridge.storage.consents import AppConsent, find_app_consent
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.my_apps import (
     PAGE,
@@ -24,9 +23,9 @@ from oidc_bridge.storage.my_apps import (
     last_used_at,
     narrow_consent,
     past_apps,
+    take_back,
     told_of,
 )
-from oidc_bridge.storage.outbox import tell_of_app
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import developer_behind, logo_url_of, matrix_id
@@ -253,15 +252,13 @@ def remove(consent_id: str) -> Response:
             button=f"Remove access of {title}",
         )
 
-    def take_back(connection: Connection, session: Session, now: datetime) -> None:
+    def end(connection: Connection, session: Session, now: datetime) -> None:
         mine = _my_app(connection, session, consent_id)
-        authorizations = remove_consent(connection, session.account_id, mine, now=now)
-        revoke(connection, authorizations, now=now)
-        tell_of_app(connection, session.account_id, mine.client_id, mine.app, now=now)
+        take_back(connection, session.account_id, mine, now=now)
         about = _about(session, mine)
         record(connection, "access removed", now=now, account_id=session.account_id, **about)
 
-    change(take_back)
+    change(end)
     return see_other(url_for("account.overview", done="removed"))
 
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.spelling import MAX_NOTE, read_note
 from oidc_bridge.apps.whitelist import Verdict, rule_name
-from oidc_bridge.errors import PageError, SentError
+from oidc_bridge.errors import BridgeError, PageError, SentError
 from oidc_bridge.flow import TellDenied
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.storage import read, write
@@ -25,7 +26,6 @@ from oidc_bridge.web.steps import advance, go_on, send_error
 log = logging.getLogger(__name__)
 views = Blueprint("refused", __name__, url_prefix="/refused")
 
-_MAX_NOTE = 300
 # What the operator has decided about an app is not up for a request; what was never asked is.
 _MAY_ASK = frozenset({"not_listed", "app_unknown"})
 
@@ -50,7 +50,7 @@ def review(request_id: str) -> Response:
         person=person_card(standing.signed_in),
         why=verdict.why,
         asked=asked,
-        most=_MAX_NOTE,
+        most=MAX_NOTE,
         ask_url=url_for("refused.ask", request_id=request_id) if _may_ask(verdict) else "",
         leave_url=url_for("refused.leave", request_id=request_id),
         switch_url=url_for("consent.switch", request_id=request_id),
@@ -63,9 +63,10 @@ def review(request_id: str) -> Response:
 def ask(request_id: str) -> Response:
     """Keep a request for access; asking twice changes nothing."""
     browser, now = check_form(), bridge().clock()
-    note = " ".join(request.form.get("note", "").split())
-    if len(note) > _MAX_NOTE or not note.isprintable():
-        raise PageError("form_malformed", "note")
+    try:
+        note = read_note(request.form.get("note", ""))
+    except BridgeError as error:
+        raise PageError("form_malformed", "note") from error
 
     def keep(connection: Connection) -> None:
         _, standing = _look(connection, request_id, browser, now)

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.app import read_app
 from oidc_bridge.errors import PageError, SentError
 from oidc_bridge.storage import read
-from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.sessions import Session
-from oidc_bridge.storage.whitelist import person_rules, set_person_rule
+from oidc_bridge.storage.whitelist import person_rules
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.changes import get_session
 from oidc_bridge.web.fresh import give
+from oidc_bridge.web.rules import set_own_rule
 from oidc_bridge.web.session import check_form, form_token, keep_browser, new_browser
 
 views = Blueprint("rule_import", __name__, url_prefix="/account/rules/import")
@@ -80,15 +80,7 @@ def allow() -> Response:
     def keep(connection: Connection, session: Session, now: datetime) -> Response:
         known = {rule.app for rule in person_rules(connection, session.account_id)}
         for app in dict.fromkeys(line.app for line in lines if line.app not in known):
-            set_person_rule(connection, session.account_id, app, "allow", now=now)
-            record(
-                connection,
-                "own rule set",
-                now=now,
-                account_id=session.account_id,
-                app=app,
-                say="allow",
-            )
+            set_own_rule(connection, session, app, "allow", now)
         return see_other(url_for("rules.overview", done="saved"))
 
     return give(keep, browser=browser, place="rules")

@@ -11,10 +11,9 @@ from oidc_bridge.apps.app import read_app
 from oidc_bridge.apps.whitelist import AsWhom, Said, Say, judge_for, rule_name
 from oidc_bridge.errors import PageError, SentError
 from oidc_bridge.storage import read
-from oidc_bridge.storage.authorizations import revoke
-from oidc_bridge.storage.consents import AppConsent, consents_of, find_known, remove_consent
+from oidc_bridge.storage.consents import AppConsent, consents_of, find_known
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.outbox import tell_of_app
+from oidc_bridge.storage.my_apps import take_back
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import (
     find_said,
@@ -25,14 +24,14 @@ from oidc_bridge.storage.whitelist import (
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import matrix_id
 from oidc_bridge.web.changes import change, get_session
-from oidc_bridge.web.fresh import give
+from oidc_bridge.web.fresh import CONFIRMED, give
 from oidc_bridge.web.session import check_form, form_token, keep_browser, new_browser
 
 views = Blueprint("rules", __name__, url_prefix="/account/rules")
 
 _FLASHES = {
     "saved": "Saved.",
-    "confirmed": "Thank you, it is you. Now do it again; for five minutes we will not ask.",
+    "confirmed": CONFIRMED,
 }
 # To say nothing lies between: it leaves the app to what holds for everybody.
 _STRICTNESS: Mapping[Say | None, int] = {"allow": 0, None: 1, "alone": 2, "deny": 3}
@@ -124,9 +123,10 @@ def say() -> Response:
     sign_out = request.form.get("sign_out") == "yes"
 
     def settle(connection: Connection, session: Session, now: datetime) -> Response:
-        _set(connection, session, name, new, now)
+        set_own_rule(connection, session, name, new, now)
         if sign_out:
-            _end_access(connection, session, name, now)
+            for mine in _known_by(connection, session, name):
+                take_back(connection, session.account_id, mine, now=now)
         return see_other(url_for("rules.overview", done="saved"))
 
     if _STRICTNESS[new] < _STRICTNESS[before]:
@@ -205,20 +205,13 @@ def _other_id(connection: Connection, session: Session, mine: AppConsent, after:
     return matrix_id(persona.localpart, client) or persona.localpart
 
 
-def _set(
+def set_own_rule(
     connection: Connection, session: Session, name: str, new: Say | None, now: datetime
 ) -> None:
+    """Let somebody say *new* of an app, or nothing any more."""
     if new is None:
         forget_person_rule(connection, session.account_id, name)
     else:
         set_person_rule(connection, session.account_id, name, new, now=now)
     kind = "own rule forgotten" if new is None else "own rule set"
     record(connection, kind, now=now, account_id=session.account_id, app=name, say=new or "")
-
-
-def _end_access(connection: Connection, session: Session, name: str, now: datetime) -> None:
-    """End what the app has, and the yes itself: by its number the app's sessions are named, and a
-    sign-in that is made later must not be met by a sign-out that is still on its way."""
-    for mine in _known_by(connection, session, name):
-        revoke(connection, remove_consent(connection, session.account_id, mine, now=now), now=now)
-        tell_of_app(connection, session.account_id, mine.client_id, mine.app, now=now)

@@ -5,7 +5,8 @@ from flask import Flask
 
 from oidc_bridge.config import NameLookup, Names, Settings
 from oidc_bridge.storage import write
-from oidc_bridge.storage.whitelist import AppRule, Listing, list_person, set_rule
+from oidc_bridge.storage.admissions import admit
+from oidc_bridge.storage.whitelist import AppRule, Listing, set_rule
 from tests.conftest import Clock
 from tests.driver import Person
 from tests.fake_names import FakeNames
@@ -36,7 +37,7 @@ def dora(app: Flask, clock: Clock, fetch: FakeNames) -> Person:
 def closed_to(app: Flask, entry: Listing) -> None:
     def close(connection: object) -> None:
         set_rule(connection, AppRule(CHAT_APP, "allow", "listed"), now=NOW)  # type: ignore[arg-type]
-        list_person(connection, CHAT_APP, entry, now=NOW)  # type: ignore[arg-type]
+        admit(connection, CHAT_APP, [entry], now=NOW)  # type: ignore[arg-type]
 
     with app.app_context():
         write(close)

@@ -15,6 +15,7 @@ from oidc_bridge.storage.access_requests import (
     access_requests,
     decide_access_request,
 )
+from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.apps import set_unknown_apps
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
@@ -24,7 +25,6 @@ from oidc_bridge.storage.whitelist import (
     Listing,
     PersonRuleRow,
     forget_person_rule,
-    list_person,
     remove_rule,
     set_person_rule,
     set_rule,
@@ -385,7 +385,7 @@ NOT_ON_IT = {
 
 def closed_to(app: Flask, entry: Listing) -> None:
     rule(app, CHAT_APP, "allow", audience="listed")
-    change(app, lambda connection: list_person(connection, CHAT_APP, entry, now=NOW))
+    change(app, lambda connection: admit(connection, CHAT_APP, [entry], now=NOW))
 
 
 @pytest.mark.parametrize("case", NOT_ON_IT)
