@@ -121,11 +121,12 @@ def can_be_alone(client: Client, app_key: str) -> bool:
     return client.kind == "homeserver" and app_key != ""
 
 
-def judge_for(client: Client, app_key: str, said: Said) -> Verdict:
-    """Return what *said* of one app of *client* comes to.
+def policy_of(client: Client) -> Unknown:
+    """Return what holds at *client* for what no rule names; a client that is itself the app was
+    allowed when it was registered."""
+    return client.unknown_apps if client.kind == "homeserver" else "allow"
 
-    What no rule names is decided by the client's policy; a client that is itself the app was
-    allowed when it was registered.
-    """
-    unknown: Unknown = client.unknown_apps if client.kind == "homeserver" else "allow"
-    return judge(said, unknown=unknown, can_be_alone=can_be_alone(client, app_key))
+
+def judge_for(client: Client, app_key: str, said: Said) -> Verdict:
+    """Return what *said* of one app of *client* comes to."""
+    return judge(said, unknown=policy_of(client), can_be_alone=can_be_alone(client, app_key))

@@ -9,7 +9,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.spelling import read_app, read_note, read_until
-from oidc_bridge.apps.whitelist import AsWhom, Said, Verdict, Why, judge_for
+from oidc_bridge.apps.whitelist import AsWhom, Said, Verdict, Why, judge_for, policy_of
 from oidc_bridge.cli.apps import in_words
 from oidc_bridge.cli.setup import TAKES_ID, settings_of
 from oidc_bridge.errors import BridgeError
@@ -209,8 +209,7 @@ def _lines(found: Explained, now: datetime) -> Iterator[str]:
             by = ", ".join(f"{one.kind} {one.who}" for one in found.listed)
             yield f"list:      {f'lets them in by {by}' if by else 'they are not on it'}"
     if found.said.operator is None:
-        unknown = found.client.unknown_apps if found.client.kind == "homeserver" else "allow"
-        yield f"no rule:   {unknown}, as such apps at {found.client.id}"
+        yield f"no rule:   {policy_of(found.client)}, as such apps at {found.client.id}"
     yield f"they say:  {found.said.person or 'nothing'}"
     if person.blocked_at is not None:
         yield "result:    no: they are blocked (oidc-bridge person unblock)"

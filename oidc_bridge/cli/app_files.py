@@ -1,12 +1,12 @@
 """What `app export` writes and `app import` reads."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from oidc_bridge.apps.spelling import check_say, read_app, read_note, read_who
+from oidc_bridge.cli.files import read_each, read_json_list
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.whitelist import AppRule, Listing
 
@@ -51,25 +51,12 @@ def read_apps(data: bytes) -> Sequence[AppOfFile]:
     Raises:
         BridgeError: ``import_invalid``, with each entry's fault.
     """
-    try:
-        entries = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BridgeError("import_invalid", "the file is not JSON") from error
-    if not isinstance(entries, list):
-        raise BridgeError("import_invalid", "expected a list of apps")
-    found: dict[str, AppOfFile] = {}
-    faults = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            one = _read_app(entry)
-            if one.rule.name in found:
-                raise _malformed(f"{one.rule.name} is there twice")
-            found[one.rule.name] = one
-        except BridgeError as error:
-            faults.append(f"entry {number}: {error.code}: {error.detail}")
-    if faults:
-        raise BridgeError("import_invalid", "; ".join(faults))
-    return list(found.values())
+    return read_each(
+        enumerate(read_json_list(data, "apps"), 1),
+        _read_app,
+        key_of=lambda one: one.rule.name,
+        twice=lambda one: _malformed(f"{one.rule.name} is there twice"),
+    )
 
 
 def _read_app(entry: object) -> AppOfFile:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.spelling import read_app, read_note, read_until, read_who
 from oidc_bridge.cli.app_files import AppOfFile, read_apps, to_file
+from oidc_bridge.cli.files import read_each
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
@@ -153,21 +154,15 @@ def read_csv(data: bytes, *, now: datetime) -> list[Listing]:
         raise BridgeError("list_invalid", f"not CSV in UTF-8: {error}") from error
     if rows and tuple(cell.strip() for cell in rows[0][1]) == _COLUMNS[: len(rows[0][1])]:
         rows = rows[1:]
-    entries: dict[tuple[str, str], Listing] = {}
-    faults = []
-    for number, row in rows:
-        try:
-            entry = _entry_of(row, now)
-            if (entry.kind, entry.who) in entries:
-                raise BridgeError("who_twice", f"{entry.who} is there twice")
-            entries[entry.kind, entry.who] = entry
-        except BridgeError as error:
-            faults.append(f"line {number}: {error.code}: {error.detail}")
-    if faults:
-        more = len(faults) - _MAX_FAULTS
-        rest = [f"and {more} more"] if more > 0 else []
-        raise BridgeError("list_invalid", "; ".join([*faults[:_MAX_FAULTS], *rest]))
-    return list(entries.values())
+    return read_each(
+        rows,
+        lambda row: _entry_of(row, now),
+        key_of=lambda entry: (entry.kind, entry.who),
+        twice=lambda entry: BridgeError("who_twice", f"{entry.who} is there twice"),
+        code="list_invalid",
+        place="line",
+        at_most=_MAX_FAULTS,
+    )
 
 
 def _entry_of(row: list[str], now: datetime) -> Listing:

@@ -11,6 +11,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.manifest import open_statement
+from oidc_bridge.cli.files import read_each, read_json_list
 from oidc_bridge.cli.setup import TAKES_ID, settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError
@@ -103,25 +104,12 @@ def _read_file(
     Raises:
         BridgeError: ``import_invalid``, with each entry's fault.
     """
-    try:
-        entries = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BridgeError("import_invalid", "the file is not JSON") from error
-    if not isinstance(entries, list):
-        raise BridgeError("import_invalid", "expected a list of clients")
-    found: dict[str, tuple[Client, str | None]] = {}
-    faults = []
-    for number, entry in enumerate(entries, 1):
-        try:
-            client, secret = _read_entry(entry, settings, now)
-            if client.id in found:
-                raise BridgeError("client_exists", f"{client.id} is there twice")
-            found[client.id] = client, secret
-        except BridgeError as error:
-            faults.append(f"entry {number}: {error.code}: {error.detail}")
-    if faults:
-        raise BridgeError("import_invalid", "; ".join(faults))
-    return list(found.values())
+    return read_each(
+        enumerate(read_json_list(text, "clients"), 1),
+        lambda entry: _read_entry(entry, settings, now),
+        key_of=lambda one: one[0].id,
+        twice=lambda one: BridgeError("client_exists", f"{one[0].id} is there twice"),
+    )
 
 
 def _read_entry(entry: object, settings: Settings, now: datetime) -> tuple[Client, str | None]:
