@@ -189,6 +189,32 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "For this you must be signed in, and your sign-in has ended.",
         "Sign in on your account page, then try again.",
     ),
+    "not_allowed": Explanation(
+        "This page is not open to you",
+        "It is for people who look after this server, and your role, if you have one, does not"
+        " lead here. Nothing was changed.",
+        "Ask an owner of this server for a role.",
+    ),
+    "last_owner": Explanation(
+        "Somebody must stay an owner",
+        "This is the only owner, and without one nobody could give roles. Nothing was changed.",
+        "Make somebody else an owner first.",
+    ),
+    "admin_token_unknown": Explanation(
+        "This token is not good any more",
+        "It was used already, it ran out, or it is not one of this server's.",
+        "Make another with `oidc-bridge admin token` on the server.",
+    ),
+    "person_unknown": Explanation(
+        "We don't know this person",
+        "Nobody has signed in here by this address, name or Matrix ID.",
+        "Let them sign in once, then try again.",
+    ),
+    "person_ambiguous": Explanation(
+        "That could be more than one person",
+        "Several people are known by it at different servers.",
+        "Use their address instead.",
+    ),
     "account_blocked": Explanation(
         "This account is blocked",
         "The people who run this server have blocked this account.",

@@ -19,7 +19,7 @@ FLOORS = (
     ("seal", "origins"),
     ("identity", "ports", "config"),
     ("proofs", "oidc", "matrix"),
-    ("apps", "sitting", "naming"),
+    ("apps", "sitting", "naming", "roles"),
     ("storage", "fetch", "flow"),
     ("logout", "sightings"),
     ("web",),
@@ -42,6 +42,7 @@ PURE = {
     "apps",
     "sitting",
     "naming",
+    "roles",
     "flow",
 }
 # Libraries with the world in them, and the ways to a clock or to the environment.

@@ -9,6 +9,7 @@ import click
 
 from oidc_bridge import __version__
 from oidc_bridge.cli.access import explain, request
+from oidc_bridge.cli.admins import admin
 from oidc_bridge.cli.apps import app
 from oidc_bridge.cli.clients import client, synapse_config
 from oidc_bridge.cli.demo import demo
@@ -61,7 +62,7 @@ def cli(context: click.Context, config: Path) -> None:
 for command in (
     *(init, serve, migrate, demo, doctor),
     *(client, manifest, resource_server, synapse_config, app, request, explain),
-    *(person, keys, logout, deliver, prune),
+    *(person, admin, keys, logout, deliver, prune),
 ):
     cli.add_command(command)
 

@@ -14,11 +14,13 @@ from granian.log import LogLevels
 from sqlalchemy import Connection
 
 from oidc_bridge import storage
+from oidc_bridge.cli.owner import how_to_own, make_token
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
 from oidc_bridge.factory import create_app, make_courier, make_strangers_fetch, open_database
 from oidc_bridge.sightings import look_again
 from oidc_bridge.storage import db, read, write
+from oidc_bridge.storage.admins import admins
 from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import make_first_keys, rotate_old_keys
 from oidc_bridge.storage.ledger import record
@@ -76,6 +78,11 @@ def init(context: click.Context, issuer: str, name: str, database: str) -> None:
         f"  oidc-bridge --config {path} synapse-config synapse --new-secret  > oidc.yaml\n"
         f"  oidc-bridge --config {path} serve"
     )
+    with open_database(settings):
+        with read() as connection:
+            is_owned = bool(admins(connection))
+        if not is_owned:
+            click.echo("\n" + how_to_own(settings, make_token()))
 
 
 def config_text(*, issuer: str, name: str, database: str, extra: str = "") -> str:

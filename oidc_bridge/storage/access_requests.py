@@ -1,6 +1,6 @@
 """Requests for access: people who were refused an app and asked to be let in."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -189,6 +190,14 @@ def access_requests(
         decided = select(*_COLUMNS).where(_Q.decided_at.is_not(None))
         which = decided.order_by(_Q.decided_at.desc())
     return [AccessRequest(*row) for row in connection.execute(which.limit(at_most))]
+
+
+def count_access_requests(connection: Connection, *, of: Collection[str] | None) -> int:
+    """Return how many requests wait, of these apps alone if they are given."""
+    waiting = select(func.count()).select_from(_Q).where(_Q.decided_at.is_(None))
+    if of is not None:
+        waiting = waiting.where(_Q.app.in_(of))
+    return int(connection.execute(waiting).scalar_one())
 
 
 def decide_access_request(

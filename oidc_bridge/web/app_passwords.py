@@ -157,7 +157,7 @@ def end(password_id: str) -> Response:
             title=f"End the app password “{known.label}”?",
             effect=effect,
             button="End this app password",
-            back="app_passwords.overview",
+            back_url=url_for("app_passwords.overview"),
         )
 
     def end_it(connection: Connection, session: Session, now: datetime) -> None:

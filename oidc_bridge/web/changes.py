@@ -1,6 +1,6 @@
 """Changes that a signed-in person makes to what is theirs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -70,12 +70,13 @@ def confirm(
     title: str,
     effect: Sequence[str],
     button: str,
-    back: str = "account.overview",
+    back_url: str | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Response:
-    """Ask before it is done: the same form comes back with ``confirm``.
+    """Ask before it is done: the same form comes back with ``confirm``, and *fields*.
 
     Args:
-        back: the page to which it leads to change nothing.
+        back_url: the page that changes nothing; the account if not given.
     """
     return page(
         "account/confirm.html",
@@ -84,6 +85,6 @@ def confirm(
         effect=effect,
         button=button,
         action_url=request.path,
-        back_url=url_for(back),
-        fields={"confirm": "yes"},
+        back_url=back_url or url_for("account.overview"),
+        fields={**(fields or {}), "confirm": "yes"},
     )

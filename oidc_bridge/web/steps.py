@@ -41,6 +41,8 @@ PLACES = {
     "passwords": "app_passwords.overview",
     "data": "data.overview",
     "rules": "rules.overview",
+    "admin": "admin_home.overview",
+    "admin token": "admin_door.token",
 }
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}

@@ -1,0 +1,164 @@
+"""Admins: who has which role, and the one-time tokens by which somebody becomes an owner."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, func, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.roles import Admin, Role
+from oidc_bridge.seal import digest_of
+from oidc_bridge.storage import Base, UtcTime
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+
+
+class AdminRow(Base):
+    """An account's role."""
+
+    __tablename__ = "admins"
+
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    role: Mapped[Role] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ManagedAppRow(Base):
+    """An app that an app manager looks after."""
+
+    __tablename__ = "managed_apps"
+
+    account_id: Mapped[str] = mapped_column(
+        ForeignKey("admins.account_id", ondelete="CASCADE"), primary_key=True
+    )
+    app: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class AdminTokenRow(Base):
+    """A token, as a hash, by which whoever is signed in becomes an owner, once."""
+
+    __tablename__ = "admin_tokens"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAdmin:
+    """An admin in a list: what they go by, and since when."""
+
+    admin: Admin
+    name: str
+    since: datetime
+
+
+_A, _M = AdminRow, ManagedAppRow
+_ROLE = (
+    select(_A.role, _M.app)
+    .join(AccountRow, AccountRow.id == _A.account_id)
+    .outerjoin(_M, _M.account_id == _A.account_id)
+    .where(_A.account_id == bindparam("account_id"), AccountRow.blocked_at.is_(None))
+)
+_OWNERS = (
+    select(func.count())
+    .select_from(_A)
+    .join(AccountRow, AccountRow.id == _A.account_id)
+    .where(_A.role == "owner", AccountRow.blocked_at.is_(None))
+)
+_TAKE_TOKEN = (
+    delete(AdminTokenRow)
+    .where(
+        AdminTokenRow.digest == bindparam("token"),
+        AdminTokenRow.expires_at > bindparam("now", type_=UtcTime),
+    )
+    .returning(AdminTokenRow.digest)
+)
+
+
+def find_admin(connection: Connection, account_id: str) -> Admin | None:
+    """Return the role of an account; a blocked one has none."""
+    rows = connection.execute(_ROLE, {"account_id": account_id}).all()
+    if not rows:
+        return None
+    return Admin(account_id, rows[0].role, frozenset(row.app for row in rows if row.app))
+
+
+def admins(connection: Connection) -> Sequence[KnownAdmin]:
+    """Return everybody who has a role, by its date."""
+    apps: dict[str, set[str]] = {}
+    for account_id, app in connection.execute(select(_M.account_id, _M.app)):
+        apps.setdefault(account_id, set()).add(app)
+    address = select(func.min(IdentityRow.subject)).where(IdentityRow.account_id == AccountRow.id)
+    rows = connection.execute(
+        select(
+            _A.account_id,
+            _A.role,
+            _A.since,
+            func.coalesce(AccountRow.name, address.scalar_subquery()).label("name"),
+        )
+        .join(AccountRow, AccountRow.id == _A.account_id)
+        .order_by(_A.since, _A.account_id)
+    )
+    return [
+        KnownAdmin(
+            Admin(row.account_id, row.role, frozenset(apps.get(row.account_id, ()))),
+            row.name or "",
+            row.since,
+        )
+        for row in rows
+    ]
+
+
+def set_role(
+    connection: Connection,
+    account_id: str,
+    role: Role,
+    *,
+    apps: Collection[str] = (),
+    now: datetime,
+) -> None:
+    """Give an account a role in the place of the one that it has.
+
+    Raises:
+        BridgeError: ``last_owner`` if nobody would be left to give roles.
+    """
+    before = find_admin(connection, account_id)
+    if before is not None:
+        _check_owner_left(connection, before, role)
+        connection.execute(delete(_A).where(_A.account_id == account_id))
+    connection.execute(insert(_A), {"account_id": account_id, "role": role, "since": now})
+    if role == "app manager" and apps:
+        connection.execute(
+            insert(_M), [{"account_id": account_id, "app": app} for app in sorted(set(apps))]
+        )
+
+
+def remove_admin(connection: Connection, account_id: str) -> bool:
+    """Take an account's role away; False if it has none.
+
+    Raises:
+        BridgeError: ``last_owner``.
+    """
+    before = find_admin(connection, account_id)
+    if before is not None:
+        _check_owner_left(connection, before, None)
+    return connection.execute(delete(_A).where(_A.account_id == account_id)).rowcount == 1
+
+
+def _check_owner_left(connection: Connection, before: Admin, role: Role | None) -> None:
+    if before.role == "owner" and role != "owner" and connection.execute(_OWNERS).scalar_one() == 1:
+        raise BridgeError("last_owner", "make somebody else an owner first")
+
+
+def add_admin_token(connection: Connection, token: str, *, expires_at: datetime) -> None:
+    """Keep a token's hash."""
+    connection.execute(
+        insert(AdminTokenRow), {"digest": digest_of(token), "expires_at": expires_at}
+    )
+
+
+def take_admin_token(connection: Connection, token: str, *, now: datetime) -> bool:
+    """Use a token up; False if it is unknown, used, or over. One statement takes it."""
+    taken = connection.execute(_TAKE_TOKEN, {"token": digest_of(token), "now": now}).first()
+    return taken is not None

@@ -1,0 +1,115 @@
+"""The door of the admin pages: who comes in, and what they may change."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from flask import Blueprint, Response, g, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import PageError
+from oidc_bridge.roles import NEEDS_FRESH_PROOF, Admin, Right
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.accounts import hold_account
+from oidc_bridge.storage.admins import find_admin
+from oidc_bridge.storage.sessions import Session
+from oidc_bridge.web import bridge, page, see_other
+from oidc_bridge.web.changes import get_session
+from oidc_bridge.web.fresh import ask_for, is_fresh
+from oidc_bridge.web.session import current_session, form_token, keep_browser, new_browser
+
+T = TypeVar("T")
+
+# By endpoint: the right that a page wants.
+RIGHT_OF: dict[str, Right] = {}
+
+
+def admin_views(name: str, path: str, rights: Mapping[str, Right]) -> Blueprint:
+    """Return a blueprint under ``/admin`` whose views want these rights, by the views' names."""
+    views = Blueprint(f"admin_{name}", __name__, url_prefix=f"/admin{path}")
+    RIGHT_OF.update({f"{views.name}.{view}": right for view, right in rights.items()})
+    views.before_request(_let_in)
+    return views
+
+
+def _let_in() -> Response | None:
+    """Let an admin in; whoever is not signed in gets the door, anybody else a no."""
+    right = RIGHT_OF.get(request.endpoint or "")
+    with read() as connection:
+        session = current_session(connection, now=bridge().clock())
+        admin = None if session is None else find_admin(connection, session.account_id)
+    if session is None:
+        if request.method == "POST":
+            raise PageError("signed_out", status=401)
+        return welcome()
+    if admin is None or right is None or not admin.may(right):
+        raise PageError("not_allowed", f"{request.endpoint} by {session.account_id}", status=403)
+    g.admin, g.admin_session = admin, session
+    return None
+
+
+def welcome(place: str = "") -> Response:
+    """Return the door for whoever is not signed in; *place* is where they wanted to go."""
+    browser = new_browser()
+    shown = page(
+        "admin/welcome.html",
+        csrf=form_token(browser),
+        begin_url=url_for("admin_door.begin"),
+        place=place,
+    )
+    return keep_browser(shown, browser)
+
+
+def the_admin() -> Admin:
+    """Return who looks at this page."""
+    admin: Admin = g.admin
+    return admin
+
+
+def check_app(right: Right, app: str) -> None:
+    """Return if the admin has *right* for this very app.
+
+    Raises:
+        PageError: ``not_found``: an app manager does not learn which other apps there are.
+    """
+    if not the_admin().may(right, app=app):
+        raise PageError("not_found", f"{right} {app}", status=404)
+
+
+def change(
+    right: Right,
+    work: Callable[[Connection, Admin, datetime], T],
+    *,
+    browser: str,
+    app: str | None = None,
+) -> T | Response:
+    """Run an admin's change in one transaction, in which their right is looked at once more.
+
+    Where the right wants a fresh proof and there is none, they are sent to make one.
+
+    Raises:
+        PageError: ``signed_out``, ``not_allowed``.
+    """
+    now = bridge().clock()
+
+    def work_on(connection: Connection) -> T | Response:
+        session = get_session(connection, now)
+        admin = _get_admin(connection, session, right, app)
+        if right in NEEDS_FRESH_PROOF and not is_fresh(session, now):
+            request_id = ask_for(connection, "confirm", browser=browser, now=now, place="admin")
+            return see_other(url_for("signin.choose", request_id=request_id))
+        return work(connection, admin, now)
+
+    result = write(work_on)
+    # Others see it within a second, this process at once.
+    bridge().snapshots.forget()
+    return result
+
+
+def _get_admin(connection: Connection, session: Session, right: Right, app: str | None) -> Admin:
+    # Whoever takes the role away meanwhile waits, or has been quicker.
+    hold_account(connection, session.account_id)
+    admin = find_admin(connection, session.account_id)
+    if admin is None or not admin.may(right, app=app):
+        raise PageError("not_allowed", f"{right} by {session.account_id}", status=403)
+    return admin

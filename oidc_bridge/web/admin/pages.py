@@ -1,0 +1,33 @@
+"""What every admin page has: who looks at it, and where else they may go."""
+
+from flask import Response, request, url_for
+
+from oidc_bridge.roles import Right
+from oidc_bridge.web import page
+from oidc_bridge.web.admin.door import the_admin
+from oidc_bridge.web.session import form_token, get_browser
+
+# In the order of the navigation: endpoint, words, and the right that leads there.
+_PLACES: tuple[tuple[str, str, Right], ...] = (
+    ("admin_home.overview", "Home", "read home"),
+    ("admin_team.overview", "Roles", "read roles"),
+)
+
+
+def admin_page(template: str, *, status: int = 200, **context: object) -> Response:
+    """Return an admin page; it lists only places that this admin may go to."""
+    admin = the_admin()
+    part = (request.endpoint or "").partition(".")[0]
+    places = [
+        (words, url_for(endpoint), endpoint.partition(".")[0] == part)
+        for endpoint, words, right in _PLACES
+        if admin.may(right)
+    ]
+    return page(
+        template,
+        status=status,
+        csrf=form_token(get_browser()),
+        places=places,
+        admin=admin,
+        **context,
+    )

@@ -1,0 +1,230 @@
+"""Who comes in: every route of the admin pages, by every role and by nobody."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from oidc_bridge.factory import create_app
+from oidc_bridge.roles import ALL_RIGHTS, NEEDS_FRESH_PROOF, OWN_APPS_ONLY, RIGHTS, ROLES, Admin
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.admins import AdminRow, add_admin_token, find_admin
+from oidc_bridge.storage.people import block
+from oidc_bridge.web.admin.door import RIGHT_OF
+from tests.conftest import Clock
+from tests.driver import ISSUER, Person, fields_of
+from tests.fakes import NOW, FakeWallet
+from tests.web.admin.conftest import account_of, change
+
+TOKEN = "t" * 43
+# Whoever is no admin yet comes here; see `web.admin.home`.
+DOOR = {"admin_door.begin", "admin_door.token", "admin_door.take"}
+
+
+def routes(app: Flask) -> list[tuple[str, str, str]]:
+    """Return (endpoint, method, path) of every route of the admin pages."""
+    adapter = app.url_map.bind("bridge.example", url_scheme="https")
+    found = []
+    for rule in app.url_map.iter_rules():
+        if not rule.rule.startswith("/admin") or rule.endpoint in DOOR:
+            continue
+        path = adapter.build(rule.endpoint, dict.fromkeys(rule.arguments, "x" * 22))
+        found += [(rule.endpoint, method, path) for method in {"GET", "POST"} & rule.methods]
+    return sorted(found)
+
+
+def test_every_route_has_a_right_and_every_right_a_route_that_is_there(app: Flask) -> None:
+    endpoints = {endpoint for endpoint, _, _ in routes(app)}
+
+    assert set(RIGHT_OF) == endpoints
+
+
+def test_every_right_is_somebodys() -> None:
+    assert set(RIGHTS) == set(ALL_RIGHTS)
+    assert all(RIGHTS.values())
+    assert all("owner" in roles for roles in RIGHTS.values())
+
+
+@pytest.mark.parametrize("role", [*ROLES, None])
+def test_n_every_route_by_every_role(
+    app: Flask, an_admin: Callable[..., Person], role: str | None
+) -> None:
+    person = an_admin(role)
+    csrf = fields_of(person.account_page(), "/account/sign-out")["csrf"]
+
+    for endpoint, method, path in routes(app):
+        answer = (
+            person.get(path)
+            if method == "GET"
+            else person.post(path, {"csrf": csrf, "confirm": "no"})
+        )
+        lets_in = role is not None and Admin("", role).may(RIGHT_OF[endpoint])
+        assert (answer.status_code != 403) == lets_in, f"{method} {path} by {role}"
+        assert answer.status_code < 500, f"{method} {path} by {role}"
+
+
+def test_nobody_gets_the_door_and_no_form_is_taken_from_them(app: Flask) -> None:
+    browser = app.test_client()
+
+    for _, method, path in routes(app):
+        answer = browser.open(path, method=method, base_url=ISSUER)
+        if method == "GET":
+            assert "Sign in with your wallet" in answer.text, path
+        else:
+            assert answer.status_code == 401, path
+
+
+def test_every_form_wants_its_token(app: Flask, an_admin: Callable[..., Person]) -> None:
+    person = an_admin("owner")
+
+    for _, method, path in routes(app):
+        if method == "POST":
+            answer = person.post(path, {"confirm": "yes", "csrf": "x"})
+            assert answer.status_code == 403, path
+            assert "form_foreign" in answer.text, path
+
+
+def test_an_app_manager_has_rights_for_their_own_apps_alone() -> None:
+    manager = Admin("a", "app manager", frozenset({"https://chat.example"}))
+
+    for right in OWN_APPS_ONLY:
+        assert manager.may(right, app="https://chat.example")
+        assert not manager.may(right, app="https://chat.example:8443")
+    assert not manager.may("read people")
+    assert not manager.may("change roles")
+
+
+def test_a_blocked_admin_is_none(app: Flask, an_admin: Callable[..., Person]) -> None:
+    person = an_admin("admin")
+    account_id = account_of(app, person)
+
+    change(app, lambda connection: block(connection, account_id, now=NOW))
+
+    with app.app_context(), read() as connection:
+        assert find_admin(connection, account_id) is None
+
+
+# ---- becoming one
+
+
+def keep_token(app: Flask, **more: object) -> None:
+    from_now = {"expires_at": NOW.replace(year=NOW.year + 1), **more}
+    change(app, lambda connection: add_admin_token(connection, TOKEN, **from_now))
+
+
+def give_token(person: Person, token: str = TOKEN) -> int:
+    page = person.get("/admin/token").text
+    fields = fields_of(page, "/admin/token")
+    return person.post("/admin/token", {**fields, "token": token}).status_code
+
+
+def count_admins(app: Flask) -> int:
+    with app.app_context(), read() as connection:
+        return connection.execute(select(func.count()).select_from(AdminRow)).scalar_one()
+
+
+def test_a_token_makes_one_owner(app: Flask, an_admin: Callable[..., Person]) -> None:
+    keep_token(app)
+    ann, bob = an_admin(None), an_admin(None, apps=("x",))
+
+    assert give_token(ann) == 303
+    assert ann.get("/admin").status_code == 200
+    assert give_token(bob) == 400
+    assert bob.get("/admin").status_code == 403
+
+
+@pytest.mark.parametrize("token", ["u" * 43, TOKEN.upper(), " ", "x"])
+def test_another_token_makes_nobody_anything(
+    app: Flask, an_admin: Callable[..., Person], token: str
+) -> None:
+    keep_token(app)
+
+    assert give_token(an_admin(None), token) == 400
+    assert count_admins(app) == 0
+
+
+def test_a_token_that_is_over_makes_nobody_anything(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    keep_token(app, expires_at=NOW)
+
+    assert give_token(an_admin(None)) == 400
+    assert count_admins(app) == 0
+
+
+def test_whoever_is_not_signed_in_is_led_back_to_the_token(app: Flask, clock: Clock) -> None:
+    person = Person(app, clock, FakeWallet.named("ann"))
+    page = person.get("/admin/token").text
+    begun = person.post("/admin/begin", dict(fields_of(page, "/admin/begin")))
+
+    assert person.prove(begun.location).location == "/admin/token"
+
+
+# ---- roles
+
+
+def give_role(person: Person, who: Person, role: str, **more: str) -> object:
+    page = person.get("/admin/roles").text
+    fields = fields_of(page, "/admin/roles")
+    form = {**fields, "who": who.wallet.address.c32, "role": role, "apps": "", **more}
+    return person.post("/admin/roles", form)
+
+
+def test_an_owner_gives_a_role_and_takes_it_away(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    owner, bob = an_admin("owner"), an_admin(None)
+
+    give_role(owner, bob, "app manager", apps="https://chat.example https://bot.example")
+
+    account_id = account_of(app, bob)
+    with app.app_context(), read() as connection:
+        known = find_admin(connection, account_id)
+    assert known == Admin(
+        account_id, "app manager", frozenset({"https://chat.example", "https://bot.example"})
+    )
+    owner.press_on("/admin/roles", f"/admin/roles/{account_id}/take", confirm="yes")
+    assert bob.get("/admin").status_code == 403
+
+
+def test_the_last_owner_stays(app: Flask, an_admin: Callable[..., Person]) -> None:
+    owner = an_admin("owner")
+    own = f"/admin/roles/{account_of(app, owner)}/take"
+
+    taken = owner.press_on("/admin/roles", own, confirm="yes")
+    given = give_role(owner, owner, "auditor")
+
+    for answer in (taken, given):
+        assert answer.status_code == 400
+        assert "last_owner" in answer.text
+    assert owner.get("/admin").status_code == 200
+
+
+@pytest.mark.parametrize("right", sorted(NEEDS_FRESH_PROOF))
+def test_what_needs_a_fresh_proof_is_named(right: str) -> None:
+    assert RIGHTS[right] <= {"owner", "admin"}
+
+
+def test_a_role_is_not_given_from_a_browser_that_was_left_open(
+    app: Flask, clock: Clock, an_admin: Callable[..., Person]
+) -> None:
+    owner, bob = an_admin("owner"), an_admin(None)
+    clock.advance(minutes=6)
+
+    answer = give_role(owner, bob, "owner")
+
+    assert answer.location.startswith("/sign-in/")
+    assert count_admins(app) == 1
+    assert owner.prove(answer.location).location.startswith("/admin")
+
+
+def test_nobody_is_let_in_by_the_first_page_that_asks(settings: object, clock: Clock) -> None:
+    """There is no page on which the first to come makes themselves an owner."""
+    app = create_app(settings, clock=clock)  # type: ignore[arg-type]
+    person = Person(app, clock, FakeWallet.named("first"))
+    person.prove(person.begin_account())
+
+    assert person.get("/admin").status_code == 403
+    with app.app_context():
+        assert write(lambda connection: find_admin(connection, account_of(app, person))) is None
