@@ -200,6 +200,17 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "This is the only owner, and without one nobody could give roles. Nothing was changed.",
         "Make somebody else an owner first.",
     ),
+    "changed_meanwhile": Explanation(
+        "Somebody else was quicker",
+        "What you were changing was changed after your page was made. Your change was not saved.",
+        "Go back, load the page anew and look at how it stands now.",
+    ),
+    "not_yourself": Explanation(
+        "This cannot be done to this person",
+        "Nobody blocks themselves, and somebody with a role is blocked by an owner only."
+        " Nothing was changed.",
+        "Ask an owner of this server.",
+    ),
     "admin_token_unknown": Explanation(
         "This token is not good any more",
         "It was used already, it ran out, or it is not one of this server's.",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, delete, text
+from sqlalchemy import create_engine, delete, select, text
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import prepare
@@ -116,6 +116,17 @@ def app(settings: Settings, clock: Clock, fetch: FakeFetch) -> Iterator[Flask]:
     yield bridge
     with bridge.app_context():
         storage.db.engine.dispose()
+
+
+@pytest.fixture
+def keys_put_back(app: Flask) -> Iterator[None]:
+    """The PostgreSQL run shares its keys between tests."""
+    table = storage.Base.metadata.tables["signing_keys"]
+    with app.app_context(), storage.read() as connection:
+        kept = [row._asdict() for row in connection.execute(select(table))]
+    yield
+    with app.app_context():
+        storage.write(lambda c: (c.execute(table.delete()), c.execute(table.insert(), kept)))
 
 
 def _register(connection: storage.Connection, client: Client) -> None:

@@ -22,6 +22,7 @@ from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_client, remove_client
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.people import COMMAND_LINE
 from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
 _HOMESERVER_SCOPES = ("openid", "profile")
@@ -216,7 +217,7 @@ def remove(context: click.Context, client_id: str) -> None:
 
     def forget(connection: Connection) -> None:
         remove_client(connection, client_id)
-        record(connection, "client removed", now=now, client_id=client_id)
+        record(connection, "client removed", now=now, client_id=client_id, by=COMMAND_LINE)
 
     with open_database(settings_of(context)):
         write(forget)

@@ -104,7 +104,7 @@ def delete(context: click.Context, who: str) -> None:
     click.echo("deleted")
 
 
-def _change(context: click.Context, who: str, change: Callable[..., None]) -> None:
+def _change(context: click.Context, who: str, change: Callable[..., object]) -> None:
     now = datetime.now(UTC)
 
     def work(connection: Connection) -> None:

@@ -144,13 +144,18 @@ def migrate(url: str) -> None:
     command.upgrade(_alembic(url), "head")
 
 
+def schema_head() -> str | None:
+    """Return the migration at which this program wants the schema."""
+    return ScriptDirectory.from_config(_alembic("")).get_current_head()
+
+
 def check_schema(engine: Engine, url: str) -> None:
     """Return if the schema is at head.
 
     Raises:
         ConfigError: ``schema_behind``, with the command to run.
     """
-    head = ScriptDirectory.from_config(_alembic(url)).get_current_head()
+    head = schema_head()
     with engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
     if current != head:

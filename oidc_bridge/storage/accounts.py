@@ -10,12 +10,14 @@ from sqlalchemy import (
     Boolean,
     Connection,
     ForeignKey,
+    Index,
     Row,
     Text,
     UniqueConstraint,
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,6 +36,16 @@ class AccountRow(Base):
     """
 
     __tablename__ = "accounts"
+    __table_args__ = (
+        Index("ix_accounts_created_at_id", "created_at", "id"),
+        Index(
+            "ix_accounts_blocked",
+            "created_at",
+            "id",
+            sqlite_where=text("blocked_at IS NOT NULL"),
+            postgresql_where=text("blocked_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -50,7 +62,14 @@ class IdentityRow(Base):
     """A key that opens an account. What it owns today never owns the account."""
 
     __tablename__ = "identities"
-    __table_args__ = (UniqueConstraint("subject", "method"),)
+    __table_args__ = (
+        UniqueConstraint("subject", "method"),
+        Index(
+            "ix_identities_subject_begin",
+            "subject",
+            postgresql_ops={"subject": "text_pattern_ops"},
+        ),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"), index=True)

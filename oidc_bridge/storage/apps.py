@@ -1,6 +1,7 @@
 """Clients and their secrets."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -174,6 +175,47 @@ def add_secret(connection: Connection, client_id: str, secret: str, *, now: date
         insert(ClientSecretRow),
         {"client_id": client_id, "digest": digest, "created_at": now},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ListedClient:
+    """A client in a list; ``server_name`` is a homeserver's."""
+
+    id: str
+    name: str
+    kind: str
+    server_name: str | None
+    created_at: datetime
+
+
+def list_clients(connection: Connection, *, after: str, at_most: int) -> Sequence[ListedClient]:
+    """Return clients by their ids, from behind *after* on."""
+    known = ClientRow
+    rows = connection.execute(
+        select(known.id, known.name, known.kind, known.server_name, known.created_at)
+        .where(known.id > after)
+        .order_by(known.id)
+        .limit(at_most)
+    )
+    return [ListedClient(*row) for row in rows]
+
+
+def secrets_since(connection: Connection, client_id: str) -> Sequence[datetime]:
+    """Return since when each of a client's secrets is valid, the latest first."""
+    rows = connection.execute(
+        select(ClientSecretRow.created_at)
+        .where(ClientSecretRow.client_id == client_id)
+        .order_by(ClientSecretRow.created_at.desc())
+    )
+    return rows.scalars().all()
+
+
+def remove_older_secrets(connection: Connection, client_id: str) -> int:
+    """Make every secret of a client but the latest invalid; return how many those were."""
+    older = get_client(connection, client_id).secret_digests[1:]
+    return connection.execute(
+        delete(ClientSecretRow).where(ClientSecretRow.digest.in_(older))
+    ).rowcount
 
 
 def remove_secrets(connection: Connection, client_id: str) -> None:

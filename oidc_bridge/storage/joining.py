@@ -15,6 +15,7 @@ from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import settle_name
+from oidc_bridge.storage.notes import join_notes
 from oidc_bridge.storage.personas import MAIN, PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.whitelist import join_rules
@@ -101,6 +102,7 @@ def join_accounts(connection: Connection, keep: str, gone: str, *, now: datetime
         raise PageError("accounts_clash", f"accounts={keep} {gone}", status=409)
     _end_app_passwords(connection, keep, gone, now=now)
     join_rules(connection, keep, gone)
+    join_notes(connection, keep, gone)
     drop_open_requests(connection, gone, where_also=keep)
     for row in _MOVED:
         connection.execute(update(row).where(row.account_id == gone).values(account_id=keep))

@@ -14,7 +14,12 @@ class EventRow(Base):
     """Something that changed the state of the bridge, written in the same transaction."""
 
     __tablename__ = "events"
-    __table_args__ = (Index("ix_events_account_id_at", "account_id", "at"),)
+    __table_args__ = (
+        Index("ix_events_account_id_at", "account_id", "at"),
+        Index("ix_events_at_id", "at", "id"),
+        Index("ix_events_kind_at", "kind", "at"),
+        Index("ix_events_client_id_at", "client_id", "at"),
+    )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcTime)

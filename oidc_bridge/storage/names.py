@@ -4,7 +4,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Index,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.naming import Naming, settle
@@ -17,6 +27,9 @@ class NameRow(Base):
     """A name and the identity that owns it. It has one owner: whoever was confirmed last."""
 
     __tablename__ = "names"
+    __table_args__ = (
+        Index("ix_names_text_begin", "text", postgresql_ops={"text": "text_pattern_ops"}),
+    )
 
     text: Mapped[str] = mapped_column(Text, primary_key=True)
     identity_id: Mapped[str] = mapped_column(

@@ -35,6 +35,7 @@ class LogoutDeliveryRow(Base):
     __tablename__ = "logout_deliveries"
     __table_args__ = (
         Index("ix_logout_deliveries_sid", "sid"),
+        Index("ix_logout_deliveries_client_id_created_at", "client_id", "created_at"),
         Index(
             "ix_logout_deliveries_due",
             "next_try_at",

@@ -16,6 +16,9 @@ from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import end_sessions, sessions_of
 
+# Who did it, where nobody was signed in: see `ledger`.
+COMMAND_LINE = "command line"
+
 
 @dataclass(frozen=True, slots=True)
 class KnownIdentity:
@@ -118,21 +121,45 @@ def look_at(connection: Connection, account_id: str, *, now: datetime) -> KnownP
     )
 
 
-def block(connection: Connection, account_id: str, *, now: datetime) -> None:
-    """Keep somebody out, here and wherever they signed in from here, at once."""
+def block(
+    connection: Connection, account_id: str, *, now: datetime, by: str = COMMAND_LINE
+) -> bool:
+    """Keep somebody out, here and wherever they signed in from here, at once.
+
+    Returns False, and changes nothing, if they are blocked already.
+    """
     hold_account(connection, account_id)
-    ids = [session.id for session in sessions_of(connection, account_id, now=now)]
-    end_sessions(connection, account_id, ids, now=now)
-    tell_of_account(connection, account_id, now=now)
-    revoke_of_account(connection, account_id, now=now)
-    _set_blocked(connection, account_id, now)
-    record(connection, "person blocked", now=now, account_id=account_id)
+    _end_all(connection, account_id, now)  # first: who is blocked has no sessions to be found
+    if not _set_blocked(connection, account_id, now):
+        return False
+    record(connection, "person blocked", now=now, account_id=account_id, by=by)
+    return True
 
 
-def unblock(connection: Connection, account_id: str, *, now: datetime) -> None:
-    """Let somebody sign in again."""
-    _set_blocked(connection, account_id, None)
-    record(connection, "person unblocked", now=now, account_id=account_id)
+def sign_out_everywhere(
+    connection: Connection, account_id: str, *, now: datetime, by: str = COMMAND_LINE
+) -> None:
+    """End all that somebody is signed in to, and all that apps may do for them meanwhile."""
+    hold_account(connection, account_id)
+    sessions = _end_all(connection, account_id, now)
+    record(
+        connection,
+        "signed out by admin",
+        now=now,
+        account_id=account_id,
+        sessions=str(sessions),
+        by=by,
+    )
+
+
+def unblock(
+    connection: Connection, account_id: str, *, now: datetime, by: str = COMMAND_LINE
+) -> bool:
+    """Let somebody sign in again; False if they may already."""
+    if not _set_blocked(connection, account_id, None):
+        return False
+    record(connection, "person unblocked", now=now, account_id=account_id, by=by)
+    return True
 
 
 def accept_new_wallet(connection: Connection, account_id: str, *, now: datetime) -> None:
@@ -140,8 +167,20 @@ def accept_new_wallet(connection: Connection, account_id: str, *, now: datetime)
     connection.execute(
         update(IdentityRow).where(IdentityRow.account_id == account_id).values(app_key=None)
     )
-    record(connection, "new wallet accepted", now=now, account_id=account_id)
+    record(connection, "new wallet accepted", now=now, account_id=account_id, by=COMMAND_LINE)
 
 
-def _set_blocked(connection: Connection, account_id: str, at: datetime | None) -> None:
-    connection.execute(update(AccountRow).where(AccountRow.id == account_id).values(blocked_at=at))
+def _end_all(connection: Connection, account_id: str, now: datetime) -> int:
+    ids = [session.id for session in sessions_of(connection, account_id, now=now)]
+    end_sessions(connection, account_id, ids, now=now)
+    tell_of_account(connection, account_id, now=now)
+    revoke_of_account(connection, account_id, now=now)
+    return len(ids)
+
+
+def _set_blocked(connection: Connection, account_id: str, at: datetime | None) -> bool:
+    was = AccountRow.blocked_at.is_(None) if at else AccountRow.blocked_at.is_not(None)
+    changed = connection.execute(
+        update(AccountRow).where(AccountRow.id == account_id, was).values(blocked_at=at)
+    )
+    return changed.rowcount == 1

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, ForeignKey, Text, UniqueConstraint, bindparam, insert, select
+from sqlalchemy import (
+    Connection,
+    ForeignKey,
+    Index,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    insert,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.storage import Base, UtcTime, new_id
@@ -23,6 +32,11 @@ class PersonaRow(Base):
     __table_args__ = (
         UniqueConstraint("client_id", "localpart"),
         UniqueConstraint("account_id", "client_id", "app"),
+        Index(
+            "ix_personas_localpart_begin",
+            "localpart",
+            postgresql_ops={"localpart": "text_pattern_ops"},
+        ),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)

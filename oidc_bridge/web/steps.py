@@ -43,6 +43,9 @@ PLACES = {
     "rules": "rules.overview",
     "admin": "admin_home.overview",
     "admin token": "admin_door.token",
+    "admin clients": "admin_clients.overview",
+    "admin new client": "admin_clients.new",
+    "admin keys": "admin_keys.overview",
 }
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}

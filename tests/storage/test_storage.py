@@ -216,17 +216,6 @@ def kids(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
-@pytest.fixture
-def keys_put_back(app: Flask) -> object:
-    """The PostgreSQL run shares its keys between tests."""
-    table = storage.Base.metadata.tables["signing_keys"]
-    with app.app_context(), read() as connection:
-        kept = [row._asdict() for row in connection.execute(select(table))]
-    yield
-    with app.app_context():
-        write(lambda c: (c.execute(table.delete()), c.execute(table.insert(), kept)))
-
-
 def rsa_keys(connection: Connection, seal: Seal) -> list[SigningKey]:
     return [key for key in all_keys(connection, seal) if key.algorithm == "RS256"]
 

@@ -82,10 +82,12 @@ def change(
     *,
     browser: str,
     app: str | None = None,
+    place: str = "admin",
 ) -> T | Response:
     """Run an admin's change in one transaction, in which their right is looked at once more.
 
-    Where the right wants a fresh proof and there is none, they are sent to make one.
+    Where the right wants a fresh proof and there is none, they are sent to make one, and come back
+    to *place* (see `web.steps.PLACES`).
 
     Raises:
         PageError: ``signed_out``, ``not_allowed``.
@@ -96,7 +98,7 @@ def change(
         session = get_session(connection, now)
         admin = _get_admin(connection, session, right, app)
         if right in NEEDS_FRESH_PROOF and not is_fresh(session, now):
-            request_id = ask_for(connection, "confirm", browser=browser, now=now, place="admin")
+            request_id = ask_for(connection, "confirm", browser=browser, now=now, place=place)
             return see_other(url_for("signin.choose", request_id=request_id))
         return work(connection, admin, now)
 

@@ -7,9 +7,15 @@ from oidc_bridge.web import page
 from oidc_bridge.web.admin.door import the_admin
 from oidc_bridge.web.session import form_token, get_browser
 
+_MAX_ARGUMENT = 300
 # In the order of the navigation: endpoint, words, and the right that leads there.
 _PLACES: tuple[tuple[str, str, Right], ...] = (
     ("admin_home.overview", "Home", "read home"),
+    ("admin_people.overview", "People", "read people"),
+    ("admin_clients.overview", "Clients", "read clients"),
+    ("admin_events.overview", "Events", "read events"),
+    ("admin_keys.overview", "Keys", "read keys"),
+    ("admin_health.overview", "Health", "read health"),
     ("admin_team.overview", "Roles", "read roles"),
 )
 
@@ -31,3 +37,9 @@ def admin_page(template: str, *, status: int = 200, **context: object) -> Respon
         admin=admin,
         **context,
     )
+
+
+def argument(name: str) -> str:
+    """Return a parameter of the address, ``""`` if it is not there or cannot be one of ours."""
+    value = request.args.get(name, "")
+    return value if len(value) <= _MAX_ARGUMENT and "\0" not in value else ""

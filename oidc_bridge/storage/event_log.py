@@ -1,0 +1,93 @@
+"""The ledger for those who look after the server: filtered, youngest first, a page at a time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, func, or_, select
+
+from oidc_bridge.storage.ledger import EventRow
+
+PAGE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; ``detail`` holds no secrets, and may hold what strangers wrote."""
+
+    id: str
+    at: datetime
+    kind: str
+    account_id: str | None
+    client_id: str | None
+    detail: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which events; what is None does not matter. *since* is part of the time, *until* is not.
+
+    ``before_id`` is that of the last event of the page before, whose time is ``until`` then.
+    """
+
+    kind: str | None = None
+    account_id: str | None = None
+    client_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before_id: str | None = None
+
+
+_E = EventRow
+
+
+def find_events(connection: Connection, which: Filter, *, at_most: int) -> Sequence[Event]:
+    """Return the youngest events that fit; one question, answered from an index."""
+    rows = connection.execute(
+        select(_E.id, _E.at, _E.kind, _E.account_id, _E.client_id, _E.detail)
+        .where(*_conditions(which))
+        .order_by(_E.at.desc(), _E.id.desc())
+        .limit(at_most)
+    )
+    return [Event(*row) for row in rows]
+
+
+def pages_of_events(
+    connection: Connection, which: Filter, *, at_most: int, at_once: int = 500
+) -> Iterator[Sequence[Event]]:
+    """Give the youngest events that fit, so that never more than *at_once* of them are held."""
+    left = at_most
+    while left > 0:
+        events = find_events(connection, which, at_most=min(left, at_once))
+        if events:
+            yield events
+        if len(events) < min(left, at_once):
+            return
+        left -= len(events)
+        which = replace(which, until=events[-1].at, before_id=events[-1].id)
+
+
+def kinds_of_events(connection: Connection) -> Sequence[str]:
+    """Return every kind that the ledger knows; each is one step in the index, not a scan."""
+    steps = select(func.min(_E.kind).label("kind")).cte("steps", recursive=True)
+    following = select(func.min(_E.kind)).where(_E.kind > steps.c.kind).scalar_subquery()
+    steps = steps.union_all(select(following).where(steps.c.kind.is_not(None)))
+    return connection.execute(select(steps.c.kind).where(steps.c.kind.is_not(None))).scalars().all()
+
+
+def _conditions(which: Filter) -> Sequence[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    for column, wanted in (
+        (_E.kind, which.kind),
+        (_E.account_id, which.account_id),
+        (_E.client_id, which.client_id),
+    ):
+        if wanted is not None:
+            found.append(column == wanted)
+    if which.since is not None:
+        found.append(_E.at >= which.since)
+    if which.until is not None and which.before_id is None:
+        found.append(_E.at < which.until)
+    elif which.until is not None:
+        found += [_E.at <= which.until, or_(_E.at < which.until, _E.id < which.before_id)]
+    return found

@@ -1,0 +1,305 @@
+"""Relying parties: register one, give it a secret, say what holds for apps that no rule names."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, get_args
+
+from flask import Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import BridgeError, PageError
+from oidc_bridge.matrix.synapse import snippet
+from oidc_bridge.oidc.client import Client, Unknown
+from oidc_bridge.oidc.policy import check_client
+from oidc_bridge.roles import Admin
+from oidc_bridge.seal import new_secret
+from oidc_bridge.storage import read
+from oidc_bridge.storage.apps import (
+    add_client,
+    add_secret,
+    get_client,
+    list_clients,
+    remove_older_secrets,
+    secrets_since,
+    set_unknown_apps,
+)
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.outbox import delivery_log
+from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.client_forms import read_new_client
+from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.changes import confirm, get_session
+from oidc_bridge.web.fresh import is_fresh
+from oidc_bridge.web.session import check_form, field
+
+views = admin_views(
+    "clients",
+    "/clients",
+    {
+        "overview": "read clients",
+        "new": "change secrets",
+        "prove": "change secrets",
+        "register": "change secrets",
+        "client": "read clients",
+        "rotate": "change secrets",
+        "remove_old": "change secrets",
+        "unknown_apps": "change clients",
+    },
+)
+
+_PAGE = 50
+_DELIVERIES = 50
+_UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
+_FLASHES = {
+    "secret-removed": "Only the latest secret is valid now.",
+    "unknown-apps": "Saved. It holds from the next sign-in on.",
+}
+
+
+@views.get("")
+def overview() -> Response:
+    """List the clients."""
+    after = argument("after")
+    with read() as connection:
+        found = list_clients(connection, after=after, at_most=_PAGE + 1)
+    shown = found[:_PAGE]
+    is_more = len(found) > _PAGE
+    return admin_page(
+        "admin/clients.html",
+        clients=shown,
+        may_register=the_admin().may("change secrets"),
+        first_url=url_for("admin_clients.overview") if after else None,
+        next_url=url_for("admin_clients.overview", after=shown[-1].id) if is_more else None,
+    )
+
+
+@views.get("/new")
+def new() -> Response:
+    """Show the forms that register a client; they give a secret, so first a fresh proof."""
+    return _new_page()
+
+
+@views.post("/new/prove")
+def prove() -> Response:
+    """Ask for a fresh proof, so that nothing is typed in vain."""
+    browser = check_form()
+
+    def go_on(_connection: Connection, _admin: Admin, _now: datetime) -> Response:
+        return see_other(url_for("admin_clients.new"))
+
+    return change("change secrets", go_on, browser=browser, place="admin new client")
+
+
+@views.post("/new")
+def register() -> Response:
+    """Register a client, and show its secret this once."""
+    browser = check_form()
+    try:
+        made = read_new_client(request.form)
+        check_client(made)
+    except BridgeError as error:
+        return _new_page(wrong=error.detail)
+    secret = new_secret() if made.has_need_of_secret else ""
+
+    def keep(connection: Connection, admin: Admin, now: datetime) -> str:
+        add_client(connection, made, now=now)
+        if secret:
+            add_secret(connection, made.id, secret, now=now)
+        record(
+            connection,
+            "client added",
+            now=now,
+            client_id=made.id,
+            by=admin.account_id,
+            after=" ".join(made.redirect_uris),
+        )
+        return secret
+
+    try:
+        result = change("change secrets", keep, browser=browser, place="admin new client")
+    except PageError:
+        raise
+    except BridgeError as error:  # client_exists
+        return _new_page(wrong=f"{error.detail}: there is a client of this id already")
+    return result if isinstance(result, Response) else _secret_page(made, result, is_new=True)
+
+
+@views.get("/<id:client_id>")
+def client(client_id: str) -> Response:
+    """Show a client, its secrets' ages and how it was told of sign-outs."""
+    with read() as connection:
+        known = _get(connection, client_id)
+        since = secrets_since(connection, client_id)
+        deliveries = delivery_log(connection, client_id=client_id, at_most=_DELIVERIES)
+    admin = the_admin()
+    return admin_page(
+        "admin/client.html",
+        client=known,
+        secrets=since,
+        version=_version(since),
+        deliveries=deliveries,
+        choices=_UNKNOWN,
+        yaml=_yaml(known, "THE SECRET THAT YOU WERE SHOWN") if _is_synapse(known) else "",
+        may_change=admin.may("change clients"),
+        may_rotate=admin.may("change secrets") and known.has_need_of_secret,
+        flash=_FLASHES.get(argument("done")),
+    )
+
+
+@views.post("/<id:client_id>/secret")
+def rotate(client_id: str) -> Response:
+    """Ask, then make another secret and show it this once; the one before stays valid."""
+    browser, version = check_form(), field("version")
+    if request.form.get("confirm") != "yes":
+        return confirm(
+            browser,
+            title="Make another secret?",
+            effect=[
+                "The new secret is shown to you once.",
+                "The latest one stays valid beside it, so that nothing stops meanwhile.",
+                "If two are valid now, the older of them ends at once.",
+            ],
+            button="Make a secret",
+            back_url=_url(client_id),
+            fields={"version": version},
+        )
+    secret = new_secret()
+
+    def make(connection: Connection, admin: Admin, now: datetime) -> str:
+        known = _get(connection, client_id)
+        since = secrets_since(connection, client_id)
+        # A page that is loaded anew must not make a third and end the one in use.
+        if _version(since) != version or not known.has_need_of_secret:
+            raise PageError("changed_meanwhile", f"secrets of {client_id}", status=409)
+        add_secret(connection, client_id, secret, now=now)
+        _record_secrets(connection, "client secret made", client_id, admin, since, now)
+        return secret
+
+    result = change("change secrets", make, browser=browser, place="admin clients")
+    if isinstance(result, Response):
+        return result
+    with read() as connection:
+        known = _get(connection, client_id)
+    return _secret_page(known, result, is_new=False)
+
+
+@views.post("/<id:client_id>/old-secrets")
+def remove_old(client_id: str) -> Response:
+    """Ask, then make every secret but the latest invalid."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        return confirm(
+            browser,
+            title="End the older secret?",
+            effect=["Whoever still signs in with it is refused. Is the new one in use everywhere?"],
+            button="End the older secret",
+            back_url=_url(client_id),
+        )
+
+    def end(connection: Connection, admin: Admin, now: datetime) -> Response:
+        _get(connection, client_id)
+        since = secrets_since(connection, client_id)
+        if remove_older_secrets(connection, client_id):
+            _record_secrets(connection, "client secret removed", client_id, admin, since, now)
+        return see_other(_url(client_id, done="secret-removed"))
+
+    return change("change secrets", end, browser=browser, place="admin clients")
+
+
+@views.post("/<id:client_id>/unknown-apps")
+def unknown_apps(client_id: str) -> Response:
+    """Say what holds at a homeserver for apps that no rule names."""
+    browser, version, wanted = check_form(), field("version"), field("unknown")
+    if wanted not in _UNKNOWN:
+        raise PageError("form_malformed", "unknown")
+
+    def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
+        before = _get(connection, client_id)
+        if before.unknown_apps != version or before.kind != "homeserver":
+            raise PageError("changed_meanwhile", f"unknown apps of {client_id}", status=409)
+        set_unknown_apps(connection, client_id, wanted)
+        record(
+            connection,
+            "unknown apps set",
+            now=now,
+            client_id=client_id,
+            by=admin.account_id,
+            before=version,
+            after=wanted,
+        )
+        return see_other(_url(client_id, done="unknown-apps"))
+
+    return change("change clients", keep, browser=browser)
+
+
+def _new_page(*, wrong: str = "") -> Response:
+    now = bridge().clock()
+    with read() as connection:
+        session = get_session(connection, now)
+    return admin_page(
+        "admin/client_new.html",
+        status=400 if wrong else 200,
+        wrong=wrong,
+        given=request.form,
+        is_fresh=is_fresh(session, now),
+    )
+
+
+def _secret_page(known: Client, secret: str, *, is_new: bool) -> Response:
+    yaml = _yaml(known, secret) if secret and _is_synapse(known) else ""
+    return admin_page(
+        "admin/secret.html",
+        client=known,
+        secret=secret,
+        yaml=yaml,
+        is_new=is_new,
+        client_url=_url(known.id),
+    )
+
+
+def _is_synapse(known: Client) -> bool:
+    return known.kind == "homeserver" and known.has_need_of_secret
+
+
+def _yaml(known: Client, secret: str) -> str:
+    settings = bridge().settings
+    line = ("client_secret", secret)
+    return snippet(
+        known.id, known.scopes, issuer=settings.issuer, name=settings.name, secret_line=line
+    )
+
+
+def _get(connection: Connection, client_id: str) -> Client:
+    try:
+        return get_client(connection, client_id)
+    except BridgeError as error:
+        raise PageError("not_found", error.detail, status=404) from error
+
+
+def _version(since: Sequence[datetime]) -> str:
+    return since[0].isoformat() if since else ""
+
+
+def _record_secrets(
+    connection: Connection,
+    kind: str,
+    client_id: str,
+    admin: Admin,
+    before: Sequence[datetime],
+    now: datetime,
+) -> None:
+    after = len(secrets_since(connection, client_id))
+    record(
+        connection,
+        kind,
+        now=now,
+        client_id=client_id,
+        by=admin.account_id,
+        before=f"{len(before)} valid",
+        after=f"{after} valid",
+    )
+
+
+def _url(client_id: str, **query: Any) -> str:
+    return url_for("admin_clients.client", client_id=client_id, **query)

@@ -1,0 +1,221 @@
+"""People: find them, look at one, and what can be done about them."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.errors import PageError
+from oidc_bridge.roles import Admin
+from oidc_bridge.storage import read
+from oidc_bridge.storage.admins import find_admin
+from oidc_bridge.storage.directory import (
+    MOST,
+    Place,
+    grants_of,
+    labels_of,
+    list_people,
+    personas_of,
+    search_people,
+)
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.notes import find_note, set_note
+from oidc_bridge.storage.people import block as block_person
+from oidc_bridge.storage.people import look_at, sign_out_everywhere
+from oidc_bridge.storage.people import unblock as unblock_person
+from oidc_bridge.storage.sessions import sessions_of
+from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.cards import device_of
+from oidc_bridge.web.changes import confirm
+from oidc_bridge.web.session import check_form, field
+
+views = admin_views(
+    "people",
+    "/people",
+    {
+        "overview": "read people",
+        "person": "read people",
+        "block": "change people",
+        "unblock": "change people",
+        "sign_out": "change people",
+        "note": "change people",
+    },
+)
+
+_FLASHES = {
+    "blocked": "Blocked, and signed out everywhere.",
+    "unblocked": "They may sign in again.",
+    "signed-out": "Signed out everywhere.",
+    "noted": "Note saved.",
+}
+_MAX_NOTE = 2000
+
+
+@views.get("")
+def overview() -> Response:
+    """List people, or those whom a search finds."""
+    begin, blocked_only = argument("find").strip(), argument("show") == "blocked"
+    text, account_id = argument("after"), argument("after_id")
+    after = Place(text, account_id) if account_id else None
+    with read() as connection:
+        found = (
+            search_people(connection, begin, after=after)
+            if begin
+            else list_people(connection, blocked_only=blocked_only, after=after)
+        )
+    kept: dict[str, Any] = {"find": begin} if begin else {"show": "blocked"} if blocked_only else {}
+    place = found.after
+    more: dict[str, Any] = {"after": place.text, "after_id": place.account_id} if place else {}
+    return admin_page(
+        "admin/people.html",
+        people=found.people,
+        begin=begin,
+        blocked_only=blocked_only,
+        first_url=url_for("admin_people.overview", **kept) if after else None,
+        next_url=url_for("admin_people.overview", **kept, **more) if place else None,
+    )
+
+
+@views.get("/<id:account_id>")
+def person(account_id: str) -> Response:
+    """Show all that is known of one person."""
+    now, admin = bridge().clock(), the_admin()
+    with read() as connection:
+        check_known(connection, account_id)
+        known = look_at(connection, account_id, now=now)
+        note = find_note(connection, account_id)
+        role = find_admin(connection, account_id)
+        labels = labels_of(connection, [account_id, note.by] if note else [account_id])
+        context: dict[str, Any] = {
+            "personas": personas_of(connection, account_id),
+            "sessions": sessions_of(connection, account_id, now=now)[: MOST + 1],
+            "grants": grants_of(connection, account_id),
+        }
+    clients = bridge().snapshots.current().clients
+    return admin_page(
+        "admin/person.html",
+        **context,
+        known=known,
+        note=note,
+        role=role,
+        label=labels[account_id],
+        noted_by=labels.get(note.by, "") if note else "",
+        most=MOST,
+        clients=clients,
+        device_of=device_of,
+        may_change=admin.may("change people"),
+        flash=_FLASHES.get(argument("done")),
+    )
+
+
+@views.post("/<id:account_id>/block")
+def block(account_id: str) -> Response:
+    """Ask, then keep somebody out."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        return confirm(
+            browser,
+            title="Block this person?",
+            effect=[
+                "They are signed out here and in every app that can be told, at once.",
+                "No app gets anything about them any more, and they cannot sign in.",
+                "They keep their account and their Matrix IDs, for when you unblock them.",
+            ],
+            button="Block them",
+            back_url=_url(account_id),
+        )
+
+    def block_them(connection: Connection, admin: Admin, now: datetime) -> Response:
+        _check_may_block(connection, admin, account_id)
+        block_person(connection, account_id, now=now, by=admin.account_id)
+        return see_other(_url(account_id, done="blocked"))
+
+    return change("change people", block_them, browser=browser)
+
+
+@views.post("/<id:account_id>/unblock")
+def unblock(account_id: str) -> Response:
+    """Let somebody sign in again."""
+    browser = check_form()
+
+    def unblock_them(connection: Connection, admin: Admin, now: datetime) -> Response:
+        _check_may_block(connection, admin, account_id)
+        unblock_person(connection, account_id, now=now, by=admin.account_id)
+        return see_other(_url(account_id, done="unblocked"))
+
+    return change("change people", unblock_them, browser=browser)
+
+
+@views.post("/<id:account_id>/sign-out")
+def sign_out(account_id: str) -> Response:
+    """Ask, then sign somebody out everywhere."""
+    browser = check_form()
+    if request.form.get("confirm") != "yes":
+        return confirm(
+            browser,
+            title="Sign this person out everywhere?",
+            effect=[
+                "Their browsers are signed out here, and every app that can be told is told.",
+                "Apps that may act while they are away lose that too.",
+                "They may sign in again at once; nothing that they allowed is forgotten.",
+            ],
+            button="Sign them out",
+            back_url=_url(account_id),
+        )
+
+    def sign_them_out(connection: Connection, admin: Admin, now: datetime) -> Response:
+        check_known(connection, account_id)
+        sign_out_everywhere(connection, account_id, now=now, by=admin.account_id)
+        return see_other(_url(account_id, done="signed-out"))
+
+    return change("change people", sign_them_out, browser=browser)
+
+
+@views.post("/<id:account_id>/note")
+def note(account_id: str) -> Response:
+    """Keep what admins note of somebody, unless another was quicker."""
+    browser = check_form()
+    text, version = field("text", limit=_MAX_NOTE).strip(), field("version")
+
+    def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
+        check_known(connection, account_id)
+        by = admin.account_id
+        before = set_note(connection, account_id, text, by=by, version=version, now=now)
+        # Not the person's own event: it would stand among what they read of themselves.
+        record(
+            connection,
+            "note changed",
+            now=now,
+            by=by,
+            person=account_id,
+            before=before.text if before else "",
+            after=text,
+        )
+        return see_other(_url(account_id, done="noted"))
+
+    return change("change people", keep, browser=browser)
+
+
+def check_known(connection: Connection, account_id: str) -> None:
+    """Return if there is such an account.
+
+    Raises:
+        PageError: ``not_found``.
+    """
+    if not labels_of(connection, [account_id]):
+        raise PageError("not_found", "no such person", status=404)
+
+
+def _check_may_block(connection: Connection, admin: Admin, account_id: str) -> None:
+    """An owner is never locked out by an admin, nor the last of them by themselves."""
+    check_known(connection, account_id)
+    has_role = find_admin(connection, account_id) is not None
+    if account_id == admin.account_id or (has_role and admin.role != "owner"):
+        raise PageError("not_yourself", f"{account_id} by {admin.account_id}", status=403)
+
+
+def _url(account_id: str, **query: Any) -> str:
+    return url_for("admin_people.person", account_id=account_id, **query)
