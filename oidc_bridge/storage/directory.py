@@ -7,11 +7,10 @@ asked for each row.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Connection,
     Select,
     and_,
@@ -22,6 +21,8 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.expression import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from oidc_bridge.errors import ProofError
 from oidc_bridge.proofs.addresses import parse_address
@@ -93,6 +94,7 @@ class Grant:
     given_at: datetime
 
 
+_Text = ColumnElement[Any] | InstrumentedAttribute[str]
 _A, _I, _N, _P, _C = AccountRow, IdentityRow, NameRow, PersonaRow, ConsentRow
 
 
@@ -161,9 +163,7 @@ def labels_of(connection: Connection, account_ids: Sequence[str]) -> dict[str, s
     return {row[0]: row[1] for row in rows}
 
 
-def _fitting(
-    connection: Connection, begin: str, after: Place | None
-) -> Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]:
+def _fitting(connection: Connection, begin: str, after: Place | None) -> Select[*tuple[Any, ...]]:
     if begin.startswith("@"):
         localpart, colon, server = begin.removeprefix("@").lower().partition(":")
         query = select(_P.localpart.label("text"), _P.account_id)
@@ -173,49 +173,55 @@ def _fitting(
             )
         else:
             query = query.where(_begins(connection, _P.localpart, localpart))
-        return _page(query, _P.localpart, _P.account_id, after)
-    address = _as_c32(begin)
-    branches = (
-        _page(
+        return _page(connection, query, _P.localpart, _P.account_id, after)
+    lower = begin.lower()
+    fits = (
+        (
             select(_N.text, _I.account_id)
             .join(_I, _I.id == _N.identity_id)
-            .where(_begins(connection, _N.text, begin.lower())),
+            .where(_begins(connection, _N.text, lower)),
             _N.text,
             _I.account_id,
-            after,
         ),
-        _page(
+        (
             select(_I.subject.label("text"), _I.account_id).where(
-                _begins(connection, _I.subject, address)
+                _begins(connection, _I.subject, _as_c32(begin))
             ),
             _I.subject,
             _I.account_id,
-            after,
         ),
-        _page(
+        (
             select(_P.localpart.label("text"), _P.account_id).where(
-                _begins(connection, _P.localpart, begin.lower())
+                _begins(connection, _P.localpart, lower)
             ),
             _P.localpart,
             _P.account_id,
-            after,
         ),
     )
-    every = union_all(*(select(branch.subquery()) for branch in branches))
-    return every.order_by("text", "account_id").limit(_LOOKED_AT)
+    every = union_all(
+        *(select(_page(connection, *branch, after).subquery()) for branch in fits)
+    ).subquery()
+    return (
+        select(every.c.text, every.c.account_id)
+        .order_by(_in_order(connection, every.c.text), every.c.account_id)
+        .limit(_LOOKED_AT)
+    )
 
 
 def _page(
+    connection: Connection,
     query: Select[*tuple[Any, ...]],
     text: InstrumentedAttribute[str],
     account_id: InstrumentedAttribute[str],
     after: Place | None,
 ) -> Select[*tuple[Any, ...]]:
     if after is not None:
+        # The first condition follows from the second; it lets the index be read from there on.
         query = query.where(
-            text >= after.text, or_(text > after.text, account_id > after.account_id)
+            _compare(connection, text, ">=", after.text),
+            or_(_compare(connection, text, ">", after.text), account_id > after.account_id),
         )
-    return query.order_by(text, account_id).limit(_LOOKED_AT)
+    return query.order_by(_in_order(connection, text), account_id).limit(_LOOKED_AT)
 
 
 def _begins(
@@ -225,6 +231,22 @@ def _begins(
     if connection.dialect.name == "sqlite":
         return and_(column >= begin, column < literal(begin + chr(0x10FFFF)))
     return column.startswith(begin, autoescape=True)
+
+
+def _compare(
+    connection: Connection, column: InstrumentedAttribute[str], operator: str, text: str
+) -> ColumnElement[bool]:
+    """Compare sign by sign, as `_in_order` sorts."""
+    exact = operator if connection.dialect.name == "sqlite" else f"~{operator}~"
+    return column.op(exact, is_comparison=True)(text)
+
+
+def _in_order(connection: Connection, column: _Text) -> _Text:
+    """Return the order of the index that `_begins` reads, so that it is read no further than a page
+    goes; PostgreSQL's own order of text is that of a language (its manual, 11.10)."""
+    if connection.dialect.name == "sqlite":
+        return column
+    return UnaryExpression(cast(ColumnElement[Any], column), modifier=custom_op("USING ~<~"))
 
 
 def _as_c32(text: str) -> str:

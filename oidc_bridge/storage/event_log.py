@@ -1,8 +1,9 @@
 """The ledger for those who look after the server: filtered, youngest first, a page at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
@@ -37,6 +38,10 @@ class Filter:
     until: datetime | None = None
     before_id: str | None = None
 
+    def after(self, last: Event) -> Self:
+        """Return the filter of the page that follows the one that ended with *last*."""
+        return replace(self, until=last.at, before_id=last.id)
+
 
 _E = EventRow
 
@@ -50,21 +55,6 @@ def find_events(connection: Connection, which: Filter, *, at_most: int) -> Seque
         .limit(at_most)
     )
     return [Event(*row) for row in rows]
-
-
-def pages_of_events(
-    connection: Connection, which: Filter, *, at_most: int, at_once: int = 500
-) -> Iterator[Sequence[Event]]:
-    """Give the youngest events that fit, so that never more than *at_once* of them are held."""
-    left = at_most
-    while left > 0:
-        events = find_events(connection, which, at_most=min(left, at_once))
-        if events:
-            yield events
-        if len(events) < min(left, at_once):
-            return
-        left -= len(events)
-        which = replace(which, until=events[-1].at, before_id=events[-1].id)
 
 
 def kinds_of_events(connection: Connection) -> Sequence[str]:

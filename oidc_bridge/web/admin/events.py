@@ -15,17 +15,17 @@ from oidc_bridge.storage.event_log import (
     Filter,
     find_events,
     kinds_of_events,
-    pages_of_events,
 )
 from oidc_bridge.storage.people import COMMAND_LINE
 from oidc_bridge.web import bridge
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.exports import csv_file, json_file
-from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.admin.pages import admin_page, argument, short_label
 
 views = admin_views("events", "/events", {"overview": "read events", "export": "read events"})
 
 MOST_EXPORTED = 10_000
+_AT_ONCE = 500
 _FILTERS = ("kind", "person", "client", "since", "until")
 _HEADER = ("at", "kind", "by", "person", "account", "client", "before", "after", "detail")
 # Nobody is signed in when they happen, and no person does them: without a "by" they are the
@@ -40,8 +40,9 @@ def overview() -> Response:
     with read() as connection:
         events = find_events(connection, _read_filter(), at_most=PAGE + 1)
         shown = events[:PAGE]
-        labels = labels_of(connection, sorted(_accounts_in(shown)))
+        known = labels_of(connection, sorted(_accounts_in(shown)))
         kinds = kinds_of_events(connection)
+    labels = {account_id: short_label(label) for account_id, label in known.items()}
     kept: dict[str, Any] = {name: argument(name) for name in _FILTERS if argument(name)}
     last = shown[-1] if len(events) > PAGE else None
     more: dict[str, Any] = {"at": last.at.isoformat(), "id": last.id} if last else {}
@@ -84,11 +85,20 @@ def who(event: Event, labels: Mapping[str, str]) -> str:
 
 
 def _every(which: Filter) -> Iterator[tuple[Event, Mapping[str, str]]]:
-    """Give events, each with what those go by whom its page names: one more question a page."""
-    with read() as connection:
-        for events in pages_of_events(connection, which, at_most=MOST_EXPORTED):
+    """Give events, each with what those go by whom its page names.
+
+    Between two pages no connection is held: whoever reads slowly keeps none from others.
+    """
+    left = MOST_EXPORTED
+    while left > 0:
+        wanted = min(left, _AT_ONCE)
+        with read() as connection:
+            events = find_events(connection, which, at_most=wanted)
             labels = labels_of(connection, sorted(_accounts_in(events)))
-            yield from ((event, labels) for event in events)
+        yield from ((event, labels) for event in events)
+        if len(events) < wanted:
+            return
+        left, which = left - wanted, which.after(events[-1])
 
 
 def _accounts_in(events: Sequence[Event]) -> set[str]:

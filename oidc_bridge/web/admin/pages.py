@@ -1,13 +1,17 @@
 """What every admin page has: who looks at it, and where else they may go."""
 
+import re
+
 from flask import Response, request, url_for
 
 from oidc_bridge.roles import Right
 from oidc_bridge.web import page
 from oidc_bridge.web.admin.door import the_admin
+from oidc_bridge.web.cards import short_address
 from oidc_bridge.web.session import form_token, get_browser
 
 _MAX_ARGUMENT = 300
+_ADDRESS = re.compile(r"S[0-9A-Z]{30,60}")
 # In the order of the navigation: endpoint, words, and the right that leads there.
 _PLACES: tuple[tuple[str, str, Right], ...] = (
     ("admin_home.overview", "Home", "read home"),
@@ -43,3 +47,8 @@ def argument(name: str) -> str:
     """Return a parameter of the address, ``""`` if it is not there or cannot be one of ours."""
     value = request.args.get(name, "")
     return value if len(value) <= _MAX_ARGUMENT and "\0" not in value else ""
+
+
+def short_label(label: str) -> str:
+    """Return what somebody goes by for a narrow place: a name as it is, an address cut."""
+    return short_address(label) if _ADDRESS.fullmatch(label) else label

@@ -178,6 +178,7 @@ def test_harmless_text_stays_as_it_is() -> None:
 def test_a_file_has_a_name_of_ours_and_is_not_kept(an_admin: Admins, form: str, kind: str) -> None:
     answer = an_admin("auditor").get(f"/admin/events/events.{form}?kind=%0d%0aevil")
 
+    assert answer.text
     assert answer.headers["Content-Disposition"] == f'attachment; filename="events.{form}"'
     assert answer.headers["Content-Type"] == kind
     assert answer.headers["Cache-Control"] == "no-store"
