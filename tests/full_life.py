@@ -11,8 +11,11 @@ from oidc_bridge.config import NameLookup, Names, Settings
 from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.storage import people, read, write
 from oidc_bridge.storage.accounts import IdentityRow
+from oidc_bridge.storage.admins import set_role
 from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.apps import set_unknown_apps
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.notes import set_note
 from oidc_bridge.storage.outbox import LogoutDelivery, claim_delivery, settle_delivery
 from oidc_bridge.storage.requests import keep_proved
 from oidc_bridge.storage.whitelist import AppRule, Listing, set_rule
@@ -130,6 +133,13 @@ def _be_looked_after(app: Flask, account_id: str, wallet: FakeWallet, clock: Clo
         people.block(connection, account_id, now=clock())
         people.unblock(connection, account_id, now=clock())
         people.accept_new_wallet(connection, account_id, now=clock())
+        people.sign_out_everywhere(connection, account_id, now=clock())
+        set_note(connection, account_id, "It is me, Ann", by="x" * 22, version="", now=clock())
+        set_role(connection, account_id, "app manager", apps=[CLOSED], now=clock())
+        record(connection, "role given", now=clock(), account_id=account_id, role="app manager")
+        about = {"person": account_id, "before": "", "after": "It is me, Ann"}
+        record(connection, "note changed", now=clock(), by="x" * 22, **about)
+        record(connection, "app ruled", now=clock(), by=account_id, app=CLOSED)
 
     change(app, look_after)
 

@@ -196,6 +196,7 @@ ARGUMENTS = {
     ("client", "remove"): ("wiki", "--yes"),
     ("person", "accept-new-wallet"): ("nobody", "--yes"),
     ("person", "delete"): ("nobody", "--yes"),
+    **{("admin", name): ("nobody",) for name in ("add", "remove")},
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
     ("client", "import"): ("-",),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from oidc_bridge.apps.whitelist import AsWhom, Said, Say, Verdict, Voice, Why, judge_for
+from oidc_bridge.apps.whitelist import AsWhom, Said, Say, Verdict, Voice, Why, judge_for, policy_of
 from oidc_bridge.oidc.client import Client, Unknown
 
 _SAYS: Mapping[Say, str] = {
@@ -26,8 +26,8 @@ _UNKNOWN: Mapping[Unknown, str] = {
     "alone": "alone: by an ID that the app alone sees",
     "deny": "deny: only apps that a rule names",
 }
-_AS_WHOM: Mapping[AsWhom, str] = {"main": "as themselves", "alone": "by an ID that it alone sees"}
-_WHY: Mapping[Why, str] = {
+AS_WHOM: Mapping[AsWhom, str] = {"main": "as themselves", "alone": "by an ID that it alone sees"}
+WHY: Mapping[Why, str] = {
     "app_denied": "the operator's rule denies it",
     "not_listed": "it is for listed people, and they are not listed",
     "app_unknown": "no rule names it, and the homeserver denies such apps",
@@ -91,8 +91,8 @@ def explain(
     lines = [Line("Account", "blocked: no app at all" if blocked_at else "not blocked")]
     lines += _of_operator(rule, said, now)
     if said.operator is None:
-        unknown: Unknown = client.unknown_apps if client.kind == "homeserver" else "allow"
-        words = _UNKNOWN[unknown] if client.kind == "homeserver" else "it is itself the client"
+        is_home = client.kind == "homeserver"
+        words = _UNKNOWN[policy_of(client)] if is_home else "it is itself the client"
         lines.append(Line("Apps without a rule", words))
     lines.append(
         Line("The person", _OWN[said.person] if said.person else "says nothing of this app")
@@ -100,7 +100,7 @@ def explain(
     if blocked_at is not None:
         return Explained(lines, "No: they are blocked.", may_sign_in=False, verdict=verdict)
     if verdict.why is not None:
-        return Explained(lines, f"No: {_WHY[verdict.why]}.", may_sign_in=False, verdict=verdict)
+        return Explained(lines, f"No: {WHY[verdict.why]}.", may_sign_in=False, verdict=verdict)
     return Explained(lines, _yes(verdict), may_sign_in=True, verdict=verdict)
 
 
@@ -120,7 +120,7 @@ def _of_operator(rule: Rule | None, said: Said, now: datetime) -> list[Line]:
 
 def _yes(verdict: Verdict) -> str:
     """Return the words for a verdict that lets somebody in."""
-    first, *others = (_AS_WHOM[choice] for choice in verdict.choices)
+    first, *others = (AS_WHOM[choice] for choice in verdict.choices)
     choice = f"{first} or {others[0]}, as they choose" if others else first
     asked = "Yes, after they are asked:" if verdict.word == "ask" else "Yes:"
     return f"{asked} {choice}. This is said by {_BY[verdict.by]}."

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.explain import AS_WHOM, WHY
 from oidc_bridge.apps.spelling import read_app, read_note, read_until
-from oidc_bridge.apps.whitelist import AsWhom, Said, Verdict, Why, judge_for, policy_of
+from oidc_bridge.apps.whitelist import Said, Verdict, Why, judge_for, policy_of
 from oidc_bridge.cli.apps import in_words
 from oidc_bridge.cli.setup import TAKES_ID, settings_of
 from oidc_bridge.errors import BridgeError
@@ -31,13 +32,11 @@ from oidc_bridge.web.cards import matrix_id
 
 _AT_MOST = 1000
 _CLIENT = "client:"
-_AS_WHOM: Mapping[AsWhom, str] = {"main": "as themselves", "alone": "by an ID that it alone sees"}
-_WHY: Mapping[Why, str] = {
-    "app_denied": "the operator's rule denies it (oidc-bridge app allow)",
-    "not_listed": "it is for listed people, and they are not listed (oidc-bridge app admit)",
-    "app_unknown": "no rule names it, and the homeserver denies such apps (oidc-bridge app allow)",
-    "app_unnamed": "it would have to be alone, and did not say who it is",
-    "own_rule": "the person's own rule, which they can change at their account page",
+# By what command an operator would change it.
+_HINTS: Mapping[Why, str] = {
+    "app_denied": " (oidc-bridge app allow)",
+    "not_listed": " (oidc-bridge app admit)",
+    "app_unknown": " (oidc-bridge app allow)",
 }
 
 
@@ -220,13 +219,13 @@ def _lines(found: Explained, now: datetime) -> Iterator[str]:
 def _result(found: Explained) -> str:
     verdict, known = found.verdict, found.known
     if verdict.why is not None:
-        return f"no ({verdict.why}): {_WHY[verdict.why]}"
+        return f"no ({verdict.why}): {WHY[verdict.why]}{_HINTS.get(verdict.why, '')}"
     before = known.consent.as_whom if known.consent else None
     as_whom = verdict.settle(before) or "main"
     persona = known.main if as_whom == "main" else known.alone
     called = matrix_id(persona.localpart, found.client) if persona else ""
-    asks = f"yes, {_AS_WHOM[as_whom]}{f' ({called})' if called else ''}"
+    asks = f"yes, {AS_WHOM[as_whom]}{f' ({called})' if called else ''}"
     if verdict.word == "ask":
         return f"{asks}, unless they choose otherwise: they are asked"
-    others = [_AS_WHOM[one] for one in verdict.choices if one != as_whom]
+    others = [AS_WHOM[one] for one in verdict.choices if one != as_whom]
     return asks + (f"; they may choose: {', '.join(others)}" if others else "")

@@ -12,7 +12,7 @@ from oidc_bridge.factory import open_database
 from oidc_bridge.roles import ROLES, Role
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.admins import admins, remove_admin, set_role
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.people import find_person
 
 
@@ -46,7 +46,7 @@ def add(context: click.Context, who: str, role: Role, apps: tuple[str, ...]) -> 
             "role given",
             now=now,
             account_id=account_id,
-            by="command line",
+            by=COMMAND_LINE,
             role=role,
             apps=" ".join(apps),
         )
@@ -72,7 +72,7 @@ def remove(context: click.Context, who: str) -> None:
         account_id = find_person(connection, who)
         if not remove_admin(connection, account_id):
             return False
-        record(connection, "role taken", now=now, account_id=account_id, by="command line")
+        record(connection, "role taken", now=now, account_id=account_id, by=COMMAND_LINE)
         return True
 
     with open_database(settings_of(context)):

@@ -21,8 +21,7 @@ from oidc_bridge.seal import new_secret
 from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_client, remove_client
-from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.people import COMMAND_LINE
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
 _HOMESERVER_SCOPES = ("openid", "profile")

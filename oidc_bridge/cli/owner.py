@@ -8,7 +8,7 @@ from oidc_bridge.config import Settings
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import write
 from oidc_bridge.storage.admins import add_admin_token
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 
 _LIFE = timedelta(hours=24)
 
@@ -19,7 +19,7 @@ def make_token() -> str:
 
     def keep(connection: Connection) -> None:
         add_admin_token(connection, made, expires_at=now + _LIFE)
-        record(connection, "admin token made", now=now, by="command line")
+        record(connection, "admin token made", now=now, by=COMMAND_LINE)
 
     write(keep)
     return made

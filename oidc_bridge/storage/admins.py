@@ -8,10 +8,11 @@ from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, func, in
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.roles import Admin, Role
+from oidc_bridge.roles import ROLES, Admin, Role
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.ledger import SOMEBODY_GONE, was_done_by
 
 
 class AdminRow(Base):
@@ -126,12 +127,7 @@ def set_role(
     before = find_admin(connection, account_id)
     if before is not None:
         _check_owner_left(connection, before, role)
-        connection.execute(delete(_A).where(_A.account_id == account_id))
-    connection.execute(insert(_A), {"account_id": account_id, "role": role, "since": now})
-    if role == "app manager" and apps:
-        connection.execute(
-            insert(_M), [{"account_id": account_id, "app": app} for app in sorted(set(apps))]
-        )
+    _put(connection, account_id, role, apps, now=now)
 
 
 def remove_admin(connection: Connection, account_id: str) -> bool:
@@ -144,6 +140,39 @@ def remove_admin(connection: Connection, account_id: str) -> bool:
     if before is not None:
         _check_owner_left(connection, before, None)
     return connection.execute(delete(_A).where(_A.account_id == account_id)).rowcount == 1
+
+
+def join_roles(connection: Connection, keep: str, gone: str, *, now: datetime) -> None:
+    """Give the role of an account to the one that takes it in, if that one may do less."""
+    before, other = find_admin(connection, keep), find_admin(connection, gone)
+    if other is not None:
+        role = other.role if before is None else min(before.role, other.role, key=ROLES.index)
+        apps = other.apps if before is None else before.apps | other.apps
+        _put(connection, keep, role, apps, now=now)
+    connection.execute(delete(_A).where(_A.account_id == gone))
+    was_done_by(connection, gone, keep)
+
+
+def leave(connection: Connection, account_id: str) -> None:
+    """Forget the role of an account that is about to go, and that it was who did what it did.
+
+    Raises:
+        BridgeError: ``last_owner``.
+    """
+    remove_admin(connection, account_id)
+    was_done_by(connection, account_id, SOMEBODY_GONE)
+
+
+def _put(
+    connection: Connection, account_id: str, role: Role, apps: Collection[str], *, now: datetime
+) -> None:
+    # Also where `find_admin` sees none: somebody who is blocked has a row.
+    connection.execute(delete(_A).where(_A.account_id == account_id))
+    connection.execute(insert(_A), {"account_id": account_id, "role": role, "since": now})
+    if role == "app manager" and apps:
+        connection.execute(
+            insert(_M), [{"account_id": account_id, "app": app} for app in sorted(set(apps))]
+        )
 
 
 def _check_owner_left(connection: Connection, before: Admin, role: Role | None) -> None:

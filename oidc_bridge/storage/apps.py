@@ -189,11 +189,11 @@ class ListedClient:
 
 
 def list_clients(connection: Connection, *, after: str, at_most: int) -> Sequence[ListedClient]:
-    """Return clients by their ids, from behind *after* on."""
+    """Return registered clients by their ids, from behind *after* on."""
     known = ClientRow
     rows = connection.execute(
         select(known.id, known.name, known.kind, known.server_name, known.created_at)
-        .where(known.id > after)
+        .where(known.id > after, known.id != APP_PASSWORD.id)
         .order_by(known.id)
         .limit(at_most)
     )

@@ -25,12 +25,14 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
+from oidc_bridge.storage.admins import leave
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.ledger import EventRow, record
 from oidc_bridge.storage.names import names_of
+from oidc_bridge.storage.notes import forget_notes
 from oidc_bridge.storage.outbox import LogoutDeliveryRow, tell_of_account
 from oidc_bridge.storage.personas import MAIN, PersonaRow
 from oidc_bridge.storage.pushed import PushedRow
@@ -114,7 +116,7 @@ def delete_account(
     """Delete an account and tell the apps; whoever opens it again is somebody new.
 
     Raises:
-        BridgeError: ``person_blocked``: the block would go with the account.
+        BridgeError: ``person_blocked``: the block would go with the account. ``last_owner``.
     """
     hold_account(connection, account_id)
     blocked_at = connection.execute(
@@ -128,6 +130,8 @@ def delete_account(
     _close_what_is_open(connection, traces)
     _take_off_lists(connection, account_id, traces)
     _forget_listings(connection, account_id, traces)
+    forget_notes(connection, account_id)
+    leave(connection, account_id)
     if traces.personas:
         connection.execute(
             _LEAVE, [{"persona": persona, "nobody": new_id()} for persona in traces.personas]

@@ -95,6 +95,8 @@ class Grant:
 
 
 _Text = ColumnElement[Any] | InstrumentedAttribute[str]
+# What fits, the text by which it does, and whose it is.
+_Branch = tuple[Select[*tuple[Any, ...]], InstrumentedAttribute[str], InstrumentedAttribute[Any]]
 _A, _I, _N, _P, _C = AccountRow, IdentityRow, NameRow, PersonaRow, ConsentRow
 
 
@@ -166,7 +168,8 @@ def labels_of(connection: Connection, account_ids: Sequence[str]) -> dict[str, s
 def _fitting(connection: Connection, begin: str, after: Place | None) -> Select[*tuple[Any, ...]]:
     if begin.startswith("@"):
         localpart, colon, server = begin.removeprefix("@").lower().partition(":")
-        query = select(_P.localpart.label("text"), _P.account_id)
+        # A Matrix ID whose person deleted their account is nobody's.
+        query = select(_P.localpart.label("text"), _P.account_id).where(_P.account_id.is_not(None))
         if colon:
             query = query.join(ClientRow, ClientRow.id == _P.client_id).where(
                 _P.localpart == localpart, _begins(connection, ClientRow.server_name, server)
@@ -175,7 +178,7 @@ def _fitting(connection: Connection, begin: str, after: Place | None) -> Select[
             query = query.where(_begins(connection, _P.localpart, localpart))
         return _page(connection, query, _P.localpart, _P.account_id, after)
     lower = begin.lower()
-    fits = (
+    fits: Sequence[_Branch] = (
         (
             select(_N.text, _I.account_id)
             .join(_I, _I.id == _N.identity_id)
@@ -192,7 +195,7 @@ def _fitting(connection: Connection, begin: str, after: Place | None) -> Select[
         ),
         (
             select(_P.localpart.label("text"), _P.account_id).where(
-                _begins(connection, _P.localpart, lower)
+                _begins(connection, _P.localpart, lower), _P.account_id.is_not(None)
             ),
             _P.localpart,
             _P.account_id,
@@ -212,7 +215,7 @@ def _page(
     connection: Connection,
     query: Select[*tuple[Any, ...]],
     text: InstrumentedAttribute[str],
-    account_id: InstrumentedAttribute[str],
+    account_id: InstrumentedAttribute[Any],
     after: Place | None,
 ) -> Select[*tuple[Any, ...]]:
     if after is not None:

@@ -15,11 +15,13 @@ from oidc_bridge.errors import PageError
 from oidc_bridge.storage import Base
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.admins import AdminRow, ManagedAppRow
 from oidc_bridge.storage.app_passwords import AppPasswordRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import TOLD, Event, EventRow
 from oidc_bridge.storage.names import NameRow, names_of
+from oidc_bridge.storage.notes import PersonNoteRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
@@ -156,6 +158,15 @@ PARTS: Sequence[Part] = (
             *("decided_at", "outcome", "reason"),
         ),
         _OWN,
+    ),
+    Part("role", AdminRow, AdminRow.account_id == _ACCOUNT, ("since", "role"), _OWN),
+    Part("looks_after", ManagedAppRow, ManagedAppRow.account_id == _ACCOUNT, ("app",), _OWN),
+    Part(
+        "notes",
+        PersonNoteRow,
+        PersonNoteRow.account_id == _ACCOUNT,
+        ("changed_at", "text"),
+        _OWN | {"by"},
     ),
     Part(
         "listed",

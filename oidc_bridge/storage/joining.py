@@ -11,6 +11,7 @@ from oidc_bridge.errors import PageError
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.storage.access_requests import AccessRequestRow, drop_open_requests
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
+from oidc_bridge.storage.admins import join_roles
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
@@ -103,6 +104,7 @@ def join_accounts(connection: Connection, keep: str, gone: str, *, now: datetime
     _end_app_passwords(connection, keep, gone, now=now)
     join_rules(connection, keep, gone)
     join_notes(connection, keep, gone)
+    join_roles(connection, keep, gone, now=now)
     drop_open_requests(connection, gone, where_also=keep)
     for row in _MOVED:
         connection.execute(update(row).where(row.account_id == gone).values(account_id=keep))

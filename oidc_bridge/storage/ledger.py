@@ -4,7 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import JSON, BindParameter, Connection, Index, Text, bindparam, insert, select
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    Connection,
+    Index,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.storage import Base, UtcTime, new_id
@@ -48,17 +58,27 @@ class Place:
     id: str
 
 
+# Who did it, where nobody was signed in; an admin's account otherwise.
+COMMAND_LINE = "command line"
+# Who did it, where that admin's account is no more.
+SOMEBODY_GONE = "somebody who is gone"
+
 # What a person may read of an event's detail; whatever else is in it is for admins, and may be
 # about somebody else: who decided, which account was joined.
 TOLD = frozenset(
     {
         *("app", "as_whom", "code", "consent", "label", "method", "name", "reason", "say"),
-        *("scopes", "sessions"),
+        *("role", "scopes", "sessions"),
     }
 )
 
 _E = EventRow
 _RECORD = insert(EventRow)
+_HAD_ROLE = (
+    select(_E.id).where(_E.account_id == bindparam("account_id"), _E.kind == "role given").limit(1)
+)
+_BY = select(_E.id, _E.detail).where(_E.detail["by"].as_string() == bindparam("account_id"))
+_TELL = update(_E).where(_E.id == bindparam("event")).values(detail=bindparam("told"))
 _OF_ACCOUNT = (
     select(_E.id, _E.at, _E.kind, _E.client_id, _E.detail)
     .where(_E.account_id == bindparam("account_id"))
@@ -119,3 +139,17 @@ def events_of(
             _NEXT_PAGE, {**asked, "before_at": after.at, "before_id": after.id}
         )
     return [Event(*row) for row in rows]
+
+
+def was_done_by(connection: Connection, account_id: str, by: str) -> None:
+    """Let all that *account_id* did as an admin have been done by *by* from now on.
+
+    The whole ledger is read for whoever ever had a role, and for nobody else.
+    """
+    if connection.execute(_HAD_ROLE, {"account_id": account_id}).first() is None:
+        return
+    done = connection.execute(_BY, {"account_id": account_id}).all()
+    if done:
+        connection.execute(
+            _TELL, [{"event": row.id, "told": {**row.detail, "by": by}} for row in done]
+        )

@@ -1,5 +1,6 @@
 """What those who look after the server note of somebody, for each other."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.storage import Base, UtcTime
+from oidc_bridge.storage.ledger import EventRow
 
 
 class PersonNoteRow(Base):
@@ -37,7 +39,9 @@ class PersonNote:
         return self.changed_at.isoformat()
 
 
-_T = PersonNoteRow
+NOTE_CHANGED = "note changed"
+
+_T, _E = PersonNoteRow, EventRow
 
 
 def find_note(connection: Connection, account_id: str) -> PersonNote | None:
@@ -70,10 +74,30 @@ def set_note(
 def join_notes(connection: Connection, keep: str, gone: str) -> None:
     """Give the note on an account to the one that takes it in, below what is noted there."""
     own, other = find_note(connection, keep), find_note(connection, gone)
-    if other is None:
-        return
-    if own is None:
+    if own is not None and other is not None:
+        text = f"{own.text}\n{other.text}"
+        connection.execute(update(_T).where(_T.account_id == keep).values(text=text))
+        connection.execute(delete(_T).where(_T.account_id == gone))
+    else:
         connection.execute(update(_T).where(_T.account_id == gone).values(account_id=keep))
-        return
-    text = f"{own.text}\n{other.text}"
-    connection.execute(update(_T).where(_T.account_id == keep).values(text=text))
+    connection.execute(update(_T).where(_T.by == gone).values(by=keep))
+    for event_id, detail in _events_about(connection, gone):
+        about = update(_E).where(_E.id == event_id).values(detail={**detail, "person": keep})
+        connection.execute(about)
+
+
+def forget_notes(connection: Connection, account_id: str) -> None:
+    """Forget what was noted of somebody, also in the ledger, and who they were to others' notes."""
+    connection.execute(delete(_T).where(_T.account_id == account_id))
+    connection.execute(update(_T).where(_T.by == account_id).values(by=""))
+    for event_id, _ in _events_about(connection, account_id):
+        connection.execute(delete(_E).where(_E.id == event_id))
+
+
+def _events_about(
+    connection: Connection, account_id: str
+) -> Sequence[tuple[str, Mapping[str, str]]]:
+    """Return the events of the notes on somebody: they are not of the account, so that the person
+    does not read them among their own."""
+    rows = connection.execute(select(_E.id, _E.detail).where(_E.kind == NOTE_CHANGED))
+    return [(row.id, row.detail) for row in rows if row.detail.get("person") == account_id]

@@ -10,14 +10,11 @@ from sqlalchemy import Connection, or_, select, update
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import revoke_of_account
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.names import NameRow, names_of
 from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import end_sessions, sessions_of
-
-# Who did it, where nobody was signed in: see `ledger`.
-COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)

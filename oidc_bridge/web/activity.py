@@ -56,6 +56,9 @@ WORDS: Mapping[str, str] = {
     "data exported": "You downloaded your data",
     "person blocked": "The people who run this server blocked your account",
     "person unblocked": "The people who run this server let you sign in again",
+    "signed out by admin": "The people who run this server signed you out everywhere",
+    "role given": "You were given a role: you look after this server",
+    "role taken": "Your role was taken: you look after this server no more",
 }
 _OTHER = "Something else was changed"
 _SAYS = {
@@ -191,9 +194,11 @@ def _facts(event: Event) -> Sequence[str]:
         facts.append(detail.get("reason", ""))
     if event.kind == "name chosen":
         facts.append(detail.get("name") or "Your address alone")
+    if event.kind == "role given":
+        facts.append(detail.get("role", "").capitalize())
     if event.kind == "own rule set":
         facts.append(_SAYS.get(detail.get("say", ""), ""))
-    if event.kind == "signed out" and detail.get("sessions", "1") != "1":
+    if event.kind.startswith("signed out") and detail.get("sessions", "1") != "1":
         facts.append(f"{detail['sessions']} browsers")
     for scope in detail.get("scopes", "").split():
         if scope in GRANTS:

@@ -16,7 +16,7 @@ from oidc_bridge.storage.event_log import (
     find_events,
     kinds_of_events,
 )
-from oidc_bridge.storage.people import COMMAND_LINE
+from oidc_bridge.storage.ledger import COMMAND_LINE
 from oidc_bridge.web import bridge
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.exports import csv_file, json_file

@@ -20,7 +20,7 @@ from oidc_bridge.storage.directory import (
     search_people,
 )
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.notes import find_note, set_note
+from oidc_bridge.storage.notes import NOTE_CHANGED, find_note, set_note
 from oidc_bridge.storage.people import block as block_person
 from oidc_bridge.storage.people import look_at, sign_out_everywhere
 from oidc_bridge.storage.people import unblock as unblock_person
@@ -187,7 +187,7 @@ def note(account_id: str) -> Response:
         # Not the person's own event: it would stand among what they read of themselves.
         record(
             connection,
-            "note changed",
+            NOTE_CHANGED,
             now=now,
             by=by,
             person=account_id,

@@ -11,7 +11,7 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import read
 from oidc_bridge.storage.directory import labels_of
 from oidc_bridge.storage.people import look_at
-from oidc_bridge.storage.whitelist import find_rule, find_said
+from oidc_bridge.storage.whitelist import find_rule, find_said, fitting_listings
 from oidc_bridge.web import bridge
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.pages import admin_page, argument
@@ -58,11 +58,18 @@ def _explain(connection: Connection, account_id: str, client: Client, app_key: s
     now = bridge().clock()
     name = rule_name(client, app_key)
     known = find_rule(connection, name)
+    rule = None
+    if known is not None:
+        entries = fitting_listings(connection, account_id, name, now=now)
+        by = [
+            "an approved request" if e.kind == "account" else f"{e.kind} {e.who}" for e in entries
+        ]
+        rule = Rule(known.say, known.audience == "everyone", known.until, by)
     return explain(
         client,
         app_key,
         find_said(connection, account_id, [name], now=now)[name],
-        rule=Rule(known.say, known.audience == "everyone", known.until) if known else None,
+        rule=rule,
         blocked_at=look_at(connection, account_id, now=now).blocked_at,
         now=now,
     )

@@ -4,12 +4,24 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
-from oidc_bridge.factory import create_app
-from oidc_bridge.roles import ALL_RIGHTS, NEEDS_FRESH_PROOF, OWN_APPS_ONLY, RIGHTS, ROLES, Admin
-from oidc_bridge.storage import read, write
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.roles import (
+    ALL_RIGHTS,
+    NEEDS_FRESH_PROOF,
+    OWN_APPS_ONLY,
+    RIGHTS,
+    ROLES,
+    Admin,
+    Role,
+)
+from oidc_bridge.storage import read
 from oidc_bridge.storage.admins import AdminRow, add_admin_token, find_admin
+from oidc_bridge.storage.deletion import delete_account
+from oidc_bridge.storage.joining import join_accounts
+from oidc_bridge.storage.ledger import SOMEBODY_GONE, EventRow, record
+from oidc_bridge.storage.notes import NOTE_CHANGED, find_note, set_note
 from oidc_bridge.storage.people import block
 from oidc_bridge.web.admin.door import RIGHT_OF
 from tests.conftest import Clock
@@ -219,12 +231,105 @@ def test_a_role_is_not_given_from_a_browser_that_was_left_open(
     assert owner.prove(answer.location).location.startswith("/admin")
 
 
-def test_nobody_is_let_in_by_the_first_page_that_asks(settings: object, clock: Clock) -> None:
+def test_nobody_is_let_in_by_the_first_page_that_asks(app: Flask, clock: Clock) -> None:
     """There is no page on which the first to come makes themselves an owner."""
-    app = create_app(settings, clock=clock)  # type: ignore[arg-type]
     person = Person(app, clock, FakeWallet.named("first"))
     person.prove(person.begin_account())
 
     assert person.get("/admin").status_code == 403
-    with app.app_context():
-        assert write(lambda connection: find_admin(connection, account_of(app, person))) is None
+    assert count_admins(app) == 0
+
+
+def test_a_blocked_admin_can_be_given_another_role(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    owner, bob = an_admin("owner"), an_admin("admin")
+    account_id = account_of(app, bob)
+    change(app, lambda connection: block(connection, account_id, now=NOW))
+
+    assert give_role(owner, bob, "auditor").status_code == 303  # type: ignore[attr-defined]
+
+    assert count_admins(app) == 2
+
+
+# ---- accounts that go, and that become one
+
+
+def test_the_last_owner_cannot_delete_their_account(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    owner = account_of(app, an_admin("owner"))
+
+    with pytest.raises(BridgeError) as refused:
+        change(app, lambda c: delete_account(c, owner, now=NOW, by="person"))
+
+    assert refused.value.code == "last_owner"
+    assert count_admins(app) == 1
+
+
+def test_what_an_admin_did_stays_when_they_go_and_is_somebodys(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    an_admin("owner")
+    gone, bob = account_of(app, an_admin("admin")), account_of(app, an_admin(None))
+
+    def work(connection: Connection) -> None:
+        record(connection, "role given", now=NOW, account_id=gone, role="admin")
+        block(connection, bob, now=NOW, by=gone)
+        set_note(connection, bob, "seen", by=gone, version="", now=NOW)
+        delete_account(connection, gone, now=NOW, by="person")
+
+    change(app, work)
+
+    with app.app_context(), read() as connection:
+        kept = connection.execute(select(EventRow.detail).where(EventRow.account_id == bob))
+        assert {"by": SOMEBODY_GONE} in kept.scalars().all()
+        note = find_note(connection, bob)
+    assert note is not None
+    assert (note.text, note.by) == ("seen", "")
+
+
+@pytest.mark.parametrize("first", ROLES)
+@pytest.mark.parametrize("second", [*ROLES, None])
+def test_of_two_accounts_that_become_one_the_greater_role_stays(
+    app: Flask, an_admin: Callable[..., Person], first: Role, second: Role | None
+) -> None:
+    keep = account_of(app, an_admin(second, apps=("https://a.example",)))
+    gone = account_of(app, an_admin(first, apps=("https://b.example",)))
+
+    change(app, lambda c: join_accounts(c, keep, gone, now=NOW))
+
+    with app.app_context(), read() as connection:
+        admin = find_admin(connection, keep)
+    assert admin is not None
+    assert admin.role == next(role for role in ROLES if role in (first, second))
+    if (first, second) == ("app manager", "app manager"):
+        assert admin.apps == {"https://a.example", "https://b.example"}
+    assert count_admins(app) == 1
+
+
+def test_notes_on_two_accounts_that_become_one_are_both_kept_and_both_go(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    admin, keep, gone = (
+        account_of(app, an_admin(role, apps=(mark,)))
+        for role, mark in (("owner", "a"), (None, "b"), (None, "c"))
+    )
+
+    def work(connection: Connection) -> None:
+        for whom, text in ((keep, "one"), (gone, "two")):
+            set_note(connection, whom, text, by=admin, version="", now=NOW)
+            record(connection, NOTE_CHANGED, now=NOW, by=admin, person=whom, after=text)
+        join_accounts(connection, keep, gone, now=NOW)
+
+    change(app, work)
+
+    with app.app_context(), read() as connection:
+        note = find_note(connection, keep)
+        assert find_note(connection, gone) is None
+    assert note is not None
+    assert note.text == "one\ntwo"
+    change(app, lambda c: delete_account(c, keep, now=NOW, by="person"))
+    with app.app_context(), read() as connection:
+        noted = select(EventRow.id).where(EventRow.kind == NOTE_CHANGED)
+        assert connection.execute(noted).all() == []
