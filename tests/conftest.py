@@ -19,6 +19,7 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.apps import ClientRow, add_client, add_secret
 from tests.driver import HOMESERVER, ISSUER, WIKI, Person, secret_of
 from tests.fakes import NOW, FakeFetch, FakeWallet
+from tests.live.postgres import new_database
 
 _KEY = "5e" * 32
 
@@ -69,10 +70,9 @@ def make_settings(folder: Path, database: str) -> Settings:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return settings of a database at head with keys, to be copied or emptied for each test."""
     folder = tmp_path_factory.mktemp("prepared")
-    url = os.environ.get("OIDC_BRIDGE_TEST_DATABASE", f"sqlite:///{folder / 'bridge.db'}")
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    if worker and not url.startswith("sqlite"):
-        pytest.skip("the PostgreSQL run shares one database: run it without -n")
+    server = os.environ.get("OIDC_BRIDGE_TEST_DATABASE")
+    # One for each worker of xdist: a test empties its database before it begins.
+    url = new_database(server) if server else f"sqlite:///{folder / 'bridge.db'}"
     settings = make_settings(folder, url)
     prepare(settings)
     return settings
