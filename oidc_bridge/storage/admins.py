@@ -61,11 +61,13 @@ _ROLE = (
     .outerjoin(_M, _M.account_id == _A.account_id)
     .where(_A.account_id == bindparam("account_id"), AccountRow.blocked_at.is_(None))
 )
+# Held until the end: two owners who take each other's role at once would leave none.
 _OWNERS = (
-    select(func.count())
-    .select_from(_A)
+    select(_A.account_id)
     .join(AccountRow, AccountRow.id == _A.account_id)
     .where(_A.role == "owner", AccountRow.blocked_at.is_(None))
+    .order_by(_A.account_id)
+    .with_for_update(of=_A)
 )
 _TAKE_TOKEN = (
     delete(AdminTokenRow)
@@ -124,9 +126,8 @@ def set_role(
     Raises:
         BridgeError: ``last_owner`` if nobody would be left to give roles.
     """
-    before = find_admin(connection, account_id)
-    if before is not None:
-        _check_owner_left(connection, before, role)
+    if role != "owner":
+        check_owner_left(connection, account_id)
     _put(connection, account_id, role, apps, now=now)
 
 
@@ -136,9 +137,7 @@ def remove_admin(connection: Connection, account_id: str) -> bool:
     Raises:
         BridgeError: ``last_owner``.
     """
-    before = find_admin(connection, account_id)
-    if before is not None:
-        _check_owner_left(connection, before, None)
+    check_owner_left(connection, account_id)
     return connection.execute(delete(_A).where(_A.account_id == account_id)).rowcount == 1
 
 
@@ -175,8 +174,13 @@ def _put(
         )
 
 
-def _check_owner_left(connection: Connection, before: Admin, role: Role | None) -> None:
-    if before.role == "owner" and role != "owner" and connection.execute(_OWNERS).scalar_one() == 1:
+def check_owner_left(connection: Connection, without: str) -> None:
+    """Return if somebody can give roles also without this account.
+
+    Raises:
+        BridgeError: ``last_owner``.
+    """
+    if connection.execute(_OWNERS).scalars().all() == [without]:
         raise BridgeError("last_owner", "make somebody else an owner first")
 
 

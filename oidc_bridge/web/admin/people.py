@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
-from oidc_bridge.storage.admins import find_admin
+from oidc_bridge.storage.admins import check_owner_left, find_admin
 from oidc_bridge.storage.directory import (
     MOST,
     Place,
@@ -130,6 +130,7 @@ def block(account_id: str) -> Response:
 
     def block_them(connection: Connection, admin: Admin, now: datetime) -> Response:
         _check_may_block(connection, admin, account_id)
+        check_owner_left(connection, account_id)
         block_person(connection, account_id, now=now, by=admin.account_id)
         return see_other(_url(account_id, done="blocked"))
 
