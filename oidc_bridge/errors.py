@@ -211,6 +211,42 @@ _EXPLANATIONS: dict[str, Explanation] = {
         " Nothing was changed.",
         "Ask an owner of this server.",
     ),
+    "app_malformed": Explanation(
+        "This is not the address of an app",
+        "An app is named by its whole origin (https://chat.example), by the scheme of an app on a"
+        " device (element:), or as client: and the id of a client. Nothing was changed.",
+        "Go back and write it so.",
+    ),
+    "app_insecure": Explanation(
+        "Only https can be let in",
+        "At a plain http address anybody on the way can take the app's place. Nothing was changed.",
+        "Use the https address, or deny the app.",
+    ),
+    "alone_impossible": Explanation(
+        "This client has IDs of its own already",
+        "It is itself the app, so nobody else could share an ID with it. Nothing was changed.",
+        "Allow it or deny it.",
+    ),
+    "until_malformed": Explanation(
+        "This is not a day",
+        "A rule or an entry ends on a day, written as 2027-01-31. Nothing was changed.",
+        "Go back and give a day from today on, or none.",
+    ),
+    "until_past": Explanation(
+        "This day is over",
+        "A rule or an entry ends on a day to come. Nothing was changed.",
+        "Go back and give a day from today on, or none.",
+    ),
+    "note_malformed": Explanation(
+        "This note cannot be kept",
+        "It is longer than 300 characters, or has signs that cannot be seen. Nothing was changed.",
+        "Go back and write it shorter.",
+    ),
+    "client_homeserver": Explanation(
+        "A homeserver is no app",
+        "A rule is for a chat app that signs in at the homeserver. Nothing was changed.",
+        "Give the address of the chat app, as https://app.element.io.",
+    ),
     "admin_token_unknown": Explanation(
         "This token is not good any more",
         "It was used already, it ran out, or it is not one of this server's.",

@@ -55,7 +55,17 @@ from oidc_bridge.web import (
     tokens_about,
     wallets,
 )
-from oidc_bridge.web.admin import clients, events, health, home, people, signing_keys, team, why
+from oidc_bridge.web.admin import (
+    apps,
+    clients,
+    events,
+    health,
+    home,
+    people,
+    signing_keys,
+    team,
+    why,
+)
 from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
 
@@ -97,7 +107,7 @@ def create_app(
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session),
-        *(home, people, why, clients, events, signing_keys, health, team),
+        *(home, apps, people, why, clients, events, signing_keys, health, team),
     ):
         app.register_blueprint(part.views)
     app.register_blueprint(home.door)

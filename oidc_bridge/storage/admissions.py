@@ -12,7 +12,7 @@ from oidc_bridge.apps.spelling import Who
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.accounts import IdentityRow
-from oidc_bridge.storage.ledger import record_all
+from oidc_bridge.storage.ledger import COMMAND_LINE, record_all
 from oidc_bridge.storage.names import NameRow
 from oidc_bridge.storage.whitelist import (
     AppRule,
@@ -43,7 +43,14 @@ def get_rule(connection: Connection, app: str) -> AppRule:
     return rule
 
 
-def admit(connection: Connection, app: str, entries: Sequence[Listing], *, now: datetime) -> int:
+def admit(
+    connection: Connection,
+    app: str,
+    entries: Sequence[Listing],
+    *,
+    now: datetime,
+    by: str = COMMAND_LINE,
+) -> int:
     """Put people on an app's list, in the place of earlier entries of theirs; return how many of
     the entries are new or changed. The number of statements does not grow with theirs.
 
@@ -51,11 +58,16 @@ def admit(connection: Connection, app: str, entries: Sequence[Listing], *, now: 
         BridgeError: ``app_unruled``: a list without a rule lets nobody in.
     """
     get_rule(connection, app)
-    return _put(connection, app, entries, now, is_whole=False)
+    return _put(connection, app, entries, now, by, is_whole=False)
 
 
 def replace_list(
-    connection: Connection, app: str, entries: Sequence[Listing], *, now: datetime
+    connection: Connection,
+    app: str,
+    entries: Sequence[Listing],
+    *,
+    now: datetime,
+    by: str = COMMAND_LINE,
 ) -> int:
     """Make *entries* an app's whole list; return how many entries came, changed or went.
 
@@ -63,11 +75,17 @@ def replace_list(
         BridgeError: ``app_unruled``.
     """
     get_rule(connection, app)
-    return _put(connection, app, entries, now, is_whole=True)
+    return _put(connection, app, entries, now, by, is_whole=True)
 
 
 def _put(
-    connection: Connection, app: str, entries: Sequence[Listing], now: datetime, *, is_whole: bool
+    connection: Connection,
+    app: str,
+    entries: Sequence[Listing],
+    now: datetime,
+    by: str,
+    *,
+    is_whole: bool,
 ) -> int:
     ids: dict[_Key, str] = {}
     before: dict[_Key, Listing] = {}
@@ -82,14 +100,19 @@ def _put(
     if put:
         connection.execute(_ADD, [_row(app, entry, now) for entry in put.values()])
     changes = {key: (before.get(key), entry) for key, entry in put.items()}
-    _record_entries(connection, "person admitted", app, changes, now=now)
+    _record_entries(connection, "person admitted", app, changes, now=now, by=by)
     lost = {key: (before[key], None) for key in gone}
-    _record_entries(connection, "person dismissed", app, lost, now=now)
+    _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
     return len(put) + len(gone)
 
 
 def dismiss(
-    connection: Connection, app: str, people: Sequence[Who], *, now: datetime
+    connection: Connection,
+    app: str,
+    people: Sequence[Who],
+    *,
+    now: datetime,
+    by: str = COMMAND_LINE,
 ) -> Sequence[Listing]:
     """Take people off an app's list, with what an approved request put there for them; return the
     entries that went.
@@ -110,7 +133,7 @@ def dismiss(
     for kind, text in gone:
         unlist_person(connection, app, kind, text)
     lost = {key: (entry, None) for key, entry in gone.items()}
-    _record_entries(connection, "person dismissed", app, lost, now=now)
+    _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
     return list(gone.values())
 
 
@@ -134,9 +157,16 @@ def _record_entries(
     changes: Mapping[_Key, tuple[Listing | None, Listing | None]],
     *,
     now: datetime,
+    by: str,
 ) -> None:
     details = [
-        {"app": app, "who": f"{kind_of}:{text}", "before": _told(before), "after": _told(after)}
+        {
+            "app": app,
+            "who": f"{kind_of}:{text}",
+            "before": _told(before),
+            "after": _told(after),
+            "by": by,
+        }
         for (kind_of, text), (before, after) in changes.items()
     ]
     record_all(connection, kind, details, now=now)

@@ -13,12 +13,13 @@ from oidc_bridge.oidc.client import Client, Unknown
 from oidc_bridge.storage.access_requests import AccessRequest, decide_access_request
 from oidc_bridge.storage.admissions import admit, get_rule, replace_list
 from oidc_bridge.storage.apps import get_client, set_unknown_apps
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.whitelist import (
     AppRule,
     Listing,
     find_rule,
     listings_of,
+    put_rule,
     remove_rule,
     set_rule,
 )
@@ -40,22 +41,52 @@ class Approval:
     others: int
 
 
-def rule_app(connection: Connection, rule: AppRule, *, now: datetime) -> bool:
+def rule_app(
+    connection: Connection, rule: AppRule, *, now: datetime, by: str = COMMAND_LINE
+) -> bool:
     """Keep a rule; False if it says what held already.
 
     Raises:
         BridgeError: ``app_insecure``, ``alone_impossible``; ``client_unknown`` and
             ``client_homeserver`` for a client that cannot be the app: its rule would say nothing.
     """
-    check_say(rule.name, rule.say)
-    if rule.name.startswith("client:"):
-        get_app_client(connection, rule.name)
+    _check_rule(connection, rule)
     before = find_rule(connection, rule.name)
     if before == rule:
         return False
     set_rule(connection, rule, now=now)
-    _record(connection, "app ruled", rule.name, before=_told(before), after=_told(rule), now=now)
+    _record_rule(connection, before, rule, now=now, by=by)
     return True
+
+
+def replace_rule(
+    connection: Connection, rule: AppRule, *, version: datetime | None, now: datetime, by: str
+) -> bool:
+    """Keep a rule in the place of the one of *version*, None for an app without one; False if
+    somebody was quicker.
+
+    Raises:
+        BridgeError: as `rule_app`.
+    """
+    _check_rule(connection, rule)
+    before = find_rule(connection, rule.name)
+    if not put_rule(connection, rule, version=version, now=now):
+        return False
+    _record_rule(connection, before, rule, now=now, by=by)
+    return True
+
+
+def _check_rule(connection: Connection, rule: AppRule) -> None:
+    check_say(rule.name, rule.say)
+    if rule.name.startswith("client:"):
+        get_app_client(connection, rule.name)
+
+
+def _record_rule(
+    connection: Connection, before: AppRule | None, after: AppRule, *, now: datetime, by: str
+) -> None:
+    told = {"before": _told(before), "after": _told(after), "by": by}
+    record(connection, "app ruled", now=now, app=after.name, **told)
 
 
 def get_app_client(connection: Connection, app: str) -> Client:
@@ -73,21 +104,26 @@ def get_app_client(connection: Connection, app: str) -> Client:
     return client
 
 
-def forget_app(connection: Connection, app: str, *, now: datetime) -> int:
+def forget_app(connection: Connection, app: str, *, now: datetime, by: str = COMMAND_LINE) -> int:
     """Forget a rule and its list; return how many entries that had.
 
     Raises:
         BridgeError: ``app_unruled``.
     """
     before = get_rule(connection, app)
-    listed = replace_list(connection, app, [], now=now)
+    listed = replace_list(connection, app, [], now=now, by=by)
     remove_rule(connection, app)
-    _record(connection, "app forgotten", app, before=_told(before), after="", now=now)
+    record(connection, "app forgotten", now=now, app=app, before=_told(before), after="", by=by)
     return listed
 
 
 def set_default(
-    connection: Connection, client_id: str, unknown: Unknown, *, now: datetime
+    connection: Connection,
+    client_id: str,
+    unknown: Unknown,
+    *,
+    now: datetime,
+    by: str = COMMAND_LINE,
 ) -> Unknown:
     """Say what holds at a homeserver for apps without a rule; return what held before.
 
@@ -97,13 +133,18 @@ def set_default(
     before = get_client(connection, client_id).unknown_apps
     set_unknown_apps(connection, client_id, unknown)
     if before != unknown:
-        told = {"before": before, "after": unknown}
+        told = {"before": before, "after": unknown, "by": by}
         record(connection, "unknown apps ruled", now=now, client_id=client_id, **told)
     return before
 
 
 def approve(
-    connection: Connection, request_id: str, *, until: datetime | None, now: datetime
+    connection: Connection,
+    request_id: str,
+    *,
+    until: datetime | None,
+    now: datetime,
+    by: str = COMMAND_LINE,
 ) -> Approval:
     """Let somebody use the app that they asked for: they are put on its list.
 
@@ -120,17 +161,22 @@ def approve(
         after = before
     else:
         after = AppRule(app, "allow", "listed", note=before.note if before else "")
-        rule_app(connection, after, now=now)
+        rule_app(connection, after, now=now, by=by)
     if after.say == "deny":
         raise BridgeError("app_denied", f"{app} is denied to everybody: see `oidc-bridge app`")
     entry = Listing("account", request.account_id, until, f"asked: {request.person}")
-    admit(connection, app, [entry], now=now)
-    _record_decision(connection, request, now=now)
+    admit(connection, app, [entry], now=now, by=by)
+    _record_decision(connection, request, now=now, by=by)
     return Approval(request, before, after, others)
 
 
 def decline(
-    connection: Connection, request_id: str, *, reason: str, now: datetime
+    connection: Connection,
+    request_id: str,
+    *,
+    reason: str,
+    now: datetime,
+    by: str = COMMAND_LINE,
 ) -> AccessRequest:
     """Say no, with a reason that the person reads.
 
@@ -138,7 +184,7 @@ def decline(
         BridgeError: ``request_decided``.
     """
     request = decide_access_request(connection, request_id, "declined", reason=reason, now=now)
-    _record_decision(connection, request, now=now, reason=reason)
+    _record_decision(connection, request, now=now, by=by, reason=reason)
     return request
 
 
@@ -157,10 +203,6 @@ def _record_decision(
         after=str(request.outcome),
         **more,
     )
-
-
-def _record(connection: Connection, kind: str, app: str, *, now: datetime, **more: str) -> None:
-    record(connection, kind, now=now, app=app, **more)
 
 
 def _told(rule: AppRule | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -107,6 +107,7 @@ class PersonRule:
     said_at: datetime
 
 
+_TICK = timedelta(microseconds=1)
 _R, _L, _P = AppRuleRow, ListingRow, PersonRuleRow
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
 
@@ -262,6 +263,27 @@ def set_rule(connection: Connection, rule: AppRule, *, now: datetime) -> None:
     changed = connection.execute(update(_R).where(_R.name == rule.name).values(values))
     if changed.rowcount == 0:
         connection.execute(insert(_R), {"name": rule.name, **values})
+
+
+def put_rule(
+    connection: Connection, rule: AppRule, *, version: datetime | None, now: datetime
+) -> bool:
+    """Keep a rule in the place of the one of *version*, None for an app without one; False if
+    somebody was quicker. Every change has a version of its own, however coarse the clock."""
+    values = {
+        "say": rule.say,
+        "audience": rule.audience,
+        "until": rule.until,
+        "note": rule.note,
+        "changed_at": now if version is None else max(now, version + _TICK),
+    }
+    if version is None:
+        there = connection.execute(select(_R.name).where(_R.name == rule.name)).first()
+        if there is None:
+            connection.execute(insert(_R), {"name": rule.name, **values})
+        return there is None
+    mine = update(_R).where(_R.name == rule.name, _R.changed_at == version)
+    return connection.execute(mine.values(values)).rowcount == 1
 
 
 def remove_rule(connection: Connection, name: str) -> bool:

@@ -151,10 +151,16 @@ def test_a_decision_is_an_event_of_the_person(operator):
     operator.does("request", "decline", ask(operator, "bob"), "--reason", "no")
 
     assert events(operator, "access approved") == [
-        {"app": CHAT, "before": "open", "after": "approved"}
+        {"app": CHAT, "before": "open", "after": "approved", "by": "command line"}
     ]
     assert events(operator, "access declined") == [
-        {"app": CHAT, "before": "open", "after": "declined", "reason": "no"}
+        {
+            "app": CHAT,
+            "before": "open",
+            "after": "declined",
+            "reason": "no",
+            "by": "command line",
+        }
     ]
     rows = operator.execute("SELECT account_id, client_id FROM events WHERE kind LIKE 'access%'")
     assert sorted(rows) == [("ann", "synapse"), ("bob", "synapse")]

@@ -188,7 +188,9 @@ def test_another_word_for_apps_without_a_rule_is_an_event(operator):
     operator.does("app", "default", "synapse", "deny")
     operator.does("app", "default", "synapse", "deny")
 
-    assert events(operator, "unknown apps ruled") == [{"before": "ask", "after": "deny"}]
+    assert events(operator, "unknown apps ruled") == [
+        {"before": "ask", "after": "deny", "by": "command line"}
+    ]
 
 
 # --- lists ---

@@ -21,10 +21,10 @@ from oidc_bridge.storage.apps import (
     list_clients,
     remove_older_secrets,
     secrets_since,
-    set_unknown_apps,
 )
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import delivery_log
+from oidc_bridge.storage.rulings import set_default
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.client_forms import read_new_client
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
@@ -218,16 +218,7 @@ def unknown_apps(client_id: str) -> Response:
         before = _get(connection, client_id)
         if before.unknown_apps != version or before.kind != "homeserver":
             raise PageError("changed_meanwhile", f"unknown apps of {client_id}", status=409)
-        set_unknown_apps(connection, client_id, wanted)
-        record(
-            connection,
-            "unknown apps set",
-            now=now,
-            client_id=client_id,
-            by=admin.account_id,
-            before=version,
-            after=wanted,
-        )
+        set_default(connection, client_id, wanted, now=now, by=admin.account_id)
         return see_other(_url(client_id, done="unknown-apps"))
 
     return change("change clients", keep, browser=browser)

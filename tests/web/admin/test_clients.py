@@ -238,7 +238,7 @@ def test_what_holds_for_unknown_apps_is_changed_with_before_and_after(
     admin.press_on("/admin/clients/synapse", action, unknown="deny")
 
     assert known(app, "synapse").unknown_apps == "deny"
-    ((_, detail),) = events_of_kind(app, "unknown apps set")
+    ((_, detail),) = events_of_kind(app, "unknown apps ruled")
     assert (detail["before"], detail["after"]) == ("allow", "deny")
     assert ann.prove(ann.authorize().location).location.startswith("/refused/")
 

@@ -1,0 +1,179 @@
+"""Apps: what the operator says of them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+from flask import Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.spelling import MAX_NOTE, read_app, read_note, read_until
+from oidc_bridge.apps.whitelist import Say
+from oidc_bridge.errors import PageError
+from oidc_bridge.roles import Admin
+from oidc_bridge.storage import read
+from oidc_bridge.storage.app_directory import KnownApp, find_app, known_apps
+from oidc_bridge.storage.rulings import replace_rule
+from oidc_bridge.storage.whitelist import AppRule, Audience
+from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
+from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.session import check_form, field
+
+views = admin_views(
+    "apps",
+    "/apps",
+    {"overview": "read apps", "add": "add apps", "one": "read apps", "rule": "change apps"},
+)
+
+_PAGE = 50
+_MAX_NAME, _MAX_SKIP = 300, 1_000_000
+_TICK = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@views.get("")
+def overview() -> Response:
+    """List them, fifty a page."""
+    admin, find, skip = the_admin(), argument("find").strip(), _read_skip()
+    with read() as connection:
+        found = known_apps(
+            connection,
+            find=find.lower(),
+            of=admin.apps if admin.is_limited else None,
+            skip=skip,
+            at_most=_PAGE + 1,
+        )
+    return admin_page(
+        "admin/apps.html",
+        known=found[:_PAGE],
+        find=find,
+        now=bridge().clock(),
+        may_add=admin.may("add apps"),
+        earlier=max(skip - _PAGE, 0) if skip else None,
+        later=skip + _PAGE if len(found) > _PAGE else None,
+    )
+
+
+@views.post("")
+def add() -> Response:
+    """Lead to the page of an app that an admin typed; its rule makes it known."""
+    check_form()
+    name = read_app(field("address", limit=_MAX_NAME).strip())
+    return see_other(url_for("admin_apps.one", app=name))
+
+
+@views.get("/one")
+def one() -> Response:
+    """Show one app."""
+    name = argument("app")
+    check_app("read apps", name)
+    with read() as connection:
+        known = find_app(connection, name)
+    may_change = the_admin().may("change apps", app=name)
+    if known is None:
+        # What nobody knows is shown to whoever may make a rule for it, by its one spelling.
+        if not the_admin().may("add apps") or not _is_name(name):
+            raise PageError("not_found", "no such app", status=404)
+        known = KnownApp(name, None, None, None, None, None, 0, None, 0, 0)
+    return admin_page(
+        "admin/app.html",
+        app=known,
+        now=bridge().clock(),
+        day=_day_of(known.until),
+        version=_version_of(known),
+        may_change=may_change,
+        rule_url=url_for("admin_apps.rule"),
+        flash="Rule saved." if request.args.get("done") == "ruled" else None,
+    )
+
+
+@views.post("/rule")
+def rule() -> Response:
+    """Change the rule of an app, if it is still the one that the admin was shown."""
+    browser, name, version = check_form(), field("app", limit=_MAX_NAME), _read_version()
+    check_app("change apps", name)
+    say, audience, day = _read_say(), _read_audience(), field("until", limit=10)
+    note = read_note(field("note", limit=4 * MAX_NOTE))
+
+    def set_it(connection: Connection, admin: Admin, now: datetime) -> Response:
+        before = find_app(connection, name)
+        if before is None and not (admin.may("add apps") and _is_name(name)):
+            raise PageError("not_found", "no such app", status=404)
+        until = _until(day, before.rule if before else None, now)
+        wanted = AppRule(name, say, audience, until, note)
+        by = admin.account_id
+        if not replace_rule(connection, wanted, version=version, now=now, by=by):
+            return _clash(wanted, before, day)
+        return see_other(url_for("admin_apps.one", app=name, done="ruled"))
+
+    return change("change apps", set_it, browser=browser, app=name)
+
+
+def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:
+    """Show both: somebody else was quicker, and nothing was changed."""
+    return admin_page(
+        "admin/app_clash.html",
+        status=409,
+        name=wanted.name,
+        wanted=wanted,
+        current=current.rule if current else None,
+        day=day,
+        version=_version_of(current),
+        rule_url=url_for("admin_apps.rule"),
+    )
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _MAX_NAME and read_app(text) == text
+
+
+def _version_of(known: KnownApp | None) -> str:
+    changed_at = known.changed_at if known else None
+    return "" if changed_at is None else str((changed_at - _EPOCH) // _TICK)
+
+
+def _read_version() -> datetime | None:
+    text = field("version", limit=17)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise PageError("form_malformed", "version")
+    try:
+        return _EPOCH + int(text) * _TICK
+    except OverflowError as error:
+        raise PageError("form_malformed", "version") from error
+
+
+def _day_of(until: datetime | None) -> str:
+    """Return the last day that counts whole."""
+    return "" if until is None else (until - _TICK).date().isoformat()
+
+
+def _until(day: str, before: AppRule | None, now: datetime) -> datetime | None:
+    if not day:
+        return None
+    if before is not None and _day_of(before.until) == day:
+        return before.until  # which may end at another time than midnight
+    return read_until(day, now=now)
+
+
+def _read_say() -> Say:
+    wanted = field("say")
+    for say in get_args(Say):
+        if say == wanted:
+            return say  # type: ignore[no-any-return]
+    raise PageError("form_malformed", "say")
+
+
+def _read_audience() -> Audience:
+    wanted = field("audience")
+    for audience in get_args(Audience):
+        if audience == wanted:
+            return audience  # type: ignore[no-any-return]
+    raise PageError("form_malformed", "audience")
+
+
+def _read_skip() -> int:
+    text = request.args.get("skip", "")
+    is_number = text.isascii() and text.isdigit() and len(text) < 8
+    return min(int(text), _MAX_SKIP) if is_number else 0

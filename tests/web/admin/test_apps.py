@@ -1,0 +1,119 @@
+"""Apps on the admin pages: what is said of them, by whom, and two who say it at once."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from oidc_bridge.apps.spelling import read_app
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.storage import read
+from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
+from tests.driver import Person, fields_of
+from tests.fakes import NOW
+from tests.web.admin.conftest import account_of, change
+
+CHAT = "https://chat.example"
+PAGE = f"/admin/apps/one?app={CHAT}"
+RULE = {"say": "deny", "audience": "everyone", "until": "", "note": ""}
+
+
+def rule_of(app: Flask, name: str = CHAT) -> AppRule | None:
+    with app.app_context(), read() as connection:
+        return find_rule(connection, name)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("HTTPS://Chat.Example:443/", CHAT),
+        ("Element:", "element:"),
+        ("client:wiki", "client:wiki"),
+    ],
+)
+def test_an_app_has_one_name(text: str, name: str) -> None:
+    assert read_app(text) == name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "chat.example", "chat.example:8448", f"{CHAT}/x", f"{CHAT}?x", "javascript:", "client:"],
+)
+def test_what_is_no_app_for_certain_is_refused(text: str) -> None:
+    with pytest.raises(BridgeError, match="app_malformed"):
+        read_app(text)
+
+
+def test_an_app_is_added_and_refused_from_then_on(
+    app: Flask, an_admin: Callable[..., Person], ann: Person
+) -> None:
+    admin = an_admin("admin")
+    led = admin.press_on("/admin/apps", "/admin/apps", address=f"{CHAT}/")
+    admin.press_on(led.location, "/admin/apps/rule", **{**RULE, "note": "=<script>"})
+
+    assert rule_of(app) == AppRule(CHAT, "deny", note="=<script>")
+    assert "<script>" not in admin.get(PAGE).text.replace('<script src="', "")
+    refused = ann.get(ann.prove(ann.authorize().location).location)
+    assert refused.status_code == 403
+    assert "app_denied" in refused.text
+    with app.app_context(), read() as connection:
+        (event,) = connection.execute(
+            select(EventRow.detail).where(EventRow.kind == "app ruled")
+        ).scalars()
+    assert event["by"] == account_of(app, admin)
+    assert event["before"] == ""
+
+
+def test_the_second_of_two_sees_both_rules_and_takes_one(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    one, two = an_admin("admin"), an_admin("owner")
+    shown = fields_of(two.get(PAGE).text, "/admin/apps/rule")
+    one.press_on(PAGE, "/admin/apps/rule", **{**RULE, "say": "alone"})
+
+    clash = two.post("/admin/apps/rule", {**shown, **RULE})
+
+    assert clash.status_code == 409
+    assert rule_of(app) == AppRule(CHAT, "alone")
+    two.post("/admin/apps/rule", dict(fields_of(clash.text, "/admin/apps/rule")))
+    assert rule_of(app) == AppRule(CHAT, "deny")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"say": "maybe"},
+        {"audience": "x"},
+        {"until": "2020-01-01"},
+        {"until": "9999-12-31"},
+        {"until": "x"},
+        {"note": "\u200b"},
+        {"version": "x"},
+        {"version": "9" * 17},
+    ],
+)
+def test_a_form_that_cannot_be_ours_changes_nothing(
+    app: Flask, an_admin: Callable[..., Person], lie: dict[str, str]
+) -> None:
+    answer = an_admin("admin").press_on(PAGE, "/admin/apps/rule", **{**RULE, **lie})
+
+    assert answer.status_code in (400, 409)
+    assert rule_of(app) is None
+
+
+def test_an_app_manager_sees_and_changes_their_own_app_alone(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    other = "https://other.example"
+    for name in (CHAT, other):
+        change(app, lambda c, name=name: set_rule(c, AppRule(name, "allow"), now=NOW))
+    manager = an_admin("app manager", apps=(CHAT,))
+
+    assert other not in manager.get("/admin/apps").text
+    assert manager.get(f"/admin/apps/one?app={other}").status_code == 404
+    form = {**fields_of(manager.get(PAGE).text, "/admin/apps/rule"), **RULE}
+    assert manager.post("/admin/apps/rule", {**form, "app": other}).status_code == 404
+    assert manager.post("/admin/apps/rule", form).status_code == 303
+    assert rule_of(app, other) == AppRule(other, "allow")
