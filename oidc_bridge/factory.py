@@ -62,6 +62,7 @@ from oidc_bridge.web.admin import (
     health,
     home,
     people,
+    requests,
     signing_keys,
     team,
     why,
@@ -107,7 +108,7 @@ def create_app(
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session),
-        *(home, apps, people, why, clients, events, signing_keys, health, team),
+        *(home, apps, requests, people, why, clients, events, signing_keys, health, team),
     ):
         app.register_blueprint(part.views)
     app.register_blueprint(home.door)

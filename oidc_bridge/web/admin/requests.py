@@ -1,0 +1,151 @@
+"""Requests for access: who waits, and what an admin says to them, to several at once."""
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+from flask import Response, request, url_for
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.spelling import MAX_NOTE, read_note, read_until
+from oidc_bridge.errors import BridgeError, PageError
+from oidc_bridge.roles import Admin
+from oidc_bridge.storage import read
+from oidc_bridge.storage.access_requests import AccessRequest
+from oidc_bridge.storage.directory import labels_of
+from oidc_bridge.storage.request_queue import (
+    PAGE,
+    Decided,
+    Place,
+    approve_all,
+    decided,
+    decline_all,
+    waiting,
+)
+from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.pages import admin_page, argument, short_label
+from oidc_bridge.web.session import check_form, field
+
+views = admin_views(
+    "requests", "/requests", {"overview": "decide requests", "decide": "decide requests"}
+)
+
+_PLACE = re.compile(r"([0-9]{1,17})\.([A-Za-z0-9_-]{22})")
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+_FLASHES = {
+    "approved": ("1 person was let in.", "{} people were let in."),
+    "declined": ("1 person was told no.", "{} people were told no."),
+}
+
+
+@views.get("")
+def overview() -> Response:
+    """Show who waits, or what was decided lately."""
+    return _show("")
+
+
+@views.post("/decide")
+def decide() -> Response:
+    """Approve or decline what is ticked; who was quicker is told, and the rest is done."""
+    browser, word = check_form(), field("decide")
+    ids = list(dict.fromkeys(request.form.getlist("request")))
+    if word not in ("approve", "decline") or len(ids) > PAGE or not all(map(_ID.fullmatch, ids)):
+        raise PageError("form_malformed", "decide")
+    day, now = field("until", limit=10).strip(), bridge().clock()
+    try:
+        reason = read_note(field("reason", limit=4 * MAX_NOTE))
+        until = read_until(day, now=now) if day and word == "approve" else None
+    except BridgeError as error:
+        return _show(_FAULTS.get(error.code, "This cannot be."), ticked=ids)
+    if not ids:
+        return _show("Tick somebody first.")
+    if word == "decline" and not reason:
+        return _show("Give a reason: they read it.", ticked=ids)
+
+    def settle(connection: Connection, admin: Admin, now: datetime) -> Decided:
+        of, by = _apps_of(admin), admin.account_id
+        if word == "approve":
+            return approve_all(connection, ids, of=of, until=until, now=now, by=by)
+        return decline_all(connection, ids, of=of, reason=reason, now=now, by=by)
+
+    result = change("decide requests", settle, browser=browser)
+    if isinstance(result, Response):
+        return result
+    outcome = "approved" if word == "approve" else "declined"
+    if result.before or result.denied or not result.done:
+        return _tell(result, outcome)
+    return see_other(url_for("admin_requests.overview", done=outcome, count=len(result.done)))
+
+
+_FAULTS = {
+    "until_malformed": "Write the day as 2027-01-31.",
+    "until_past": "This day is over.",
+    "note_malformed": "The reason is too long, or has signs that cannot be seen.",
+}
+
+
+def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
+    of, is_decided = _apps_of(the_admin()), argument("show") == "decided"
+    after = _read_place(argument("after"))
+    with read() as connection:
+        if is_decided:
+            found = decided(connection, of=of, at_most=PAGE)
+        else:
+            found = waiting(connection, of=of, after=after, at_most=PAGE + 1)
+    shown = found[:PAGE]
+    last = _name_of(shown[-1]) if len(found) > PAGE else None
+    first_url = url_for("admin_requests.overview")
+    return admin_page(
+        "admin/requests.html",
+        status=400 if wrong else 200,
+        requests=shown,
+        is_decided=is_decided,
+        wrong=wrong,
+        ticked=ticked,
+        given=request.form,
+        may_read_people=the_admin().may("read people"),
+        decide_url=url_for("admin_requests.decide"),
+        first_url=first_url if after else None,
+        next_url=url_for("admin_requests.overview", after=last) if last else None,
+        flash=_flash(),
+    )
+
+
+def _tell(result: Decided, outcome: str) -> Response:
+    """Say what was done and what was not, and who was quicker."""
+    with read() as connection:
+        known = labels_of(connection, sorted({one.by for one in result.before if one.by}))
+    return admin_page(
+        "admin/requests_decided.html",
+        status=409,
+        result=result,
+        outcome=outcome,
+        by={account_id: short_label(label) for account_id, label in known.items()},
+        back_url=url_for("admin_requests.overview"),
+    )
+
+
+def _apps_of(admin: Admin) -> Collection[str] | None:
+    return admin.apps if admin.is_limited else None
+
+
+def _flash() -> str | None:
+    words, count = _FLASHES.get(argument("done")), argument("count")
+    if words is None or not re.fullmatch("[0-9]{1,2}", count):
+        return None
+    return words[0] if count == "1" else words[1].format(count)
+
+
+def _read_place(text: str) -> Place | None:
+    """Return where a page begins; what is no place is the beginning."""
+    found = _PLACE.fullmatch(text)
+    if found is None or not text.isascii():
+        return None
+    return Place(_EPOCH + int(found[1]) * _TICK, found[2])
+
+
+def _name_of(last: AccessRequest) -> str:
+    return f"{(last.asked_at - _EPOCH) // _TICK}.{last.id}"
