@@ -237,6 +237,16 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "A rule or an entry ends on a day to come. Nothing was changed.",
         "Go back and give a day from today on, or none.",
     ),
+    "undo_over": Explanation(
+        "This cannot be taken back any more",
+        "A change can be taken back for ten minutes, by whoever made it. Nothing was changed.",
+        "Make another change.",
+    ),
+    "app_unruled": Explanation(
+        "This app has no list",
+        "No rule names it, and a list without a rule would let nobody in. Nothing was changed.",
+        "Make a rule for the app first, then its list.",
+    ),
     "note_malformed": Explanation(
         "This note cannot be kept",
         "It is longer than 300 characters, or has signs that cannot be seen. Nothing was changed.",

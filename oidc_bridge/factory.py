@@ -61,6 +61,8 @@ from oidc_bridge.web.admin import (
     events,
     health,
     home,
+    list_import,
+    lists,
     people,
     requests,
     signing_keys,
@@ -108,7 +110,20 @@ def create_app(
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session),
-        *(home, apps, requests, people, why, clients, events, signing_keys, health, team),
+        *(
+            home,
+            apps,
+            lists,
+            list_import,
+            requests,
+            people,
+            why,
+            clients,
+            events,
+            signing_keys,
+            health,
+            team,
+        ),
     ):
         app.register_blueprint(part.views)
     app.register_blueprint(home.door)

@@ -1,25 +1,23 @@
 """app admit|dismiss: who may use an app that is for listed people; app import|export."""
 
-import csv
-import io
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import BinaryIO
 
 import click
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import read_app, read_note, read_until, read_who
+from oidc_bridge.apps.spelling import read_app, read_who
 from oidc_bridge.cli.app_files import AppOfFile, read_apps, to_file
-from oidc_bridge.cli.files import read_each
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import admissions, read, write
+from oidc_bridge.storage.list_files import read_entry, read_list
 from oidc_bridge.storage.rulings import rule_app
 from oidc_bridge.storage.whitelist import Listing, find_rule, listings_of, rules
 
-_COLUMNS = ("who", "until", "note")
 _MAX_FAULTS = 20
 
 
@@ -62,9 +60,9 @@ def admit(
     with open_database(settings_of(context)):
         name = read_app(origin)
         if file is not None:
-            entries = read_csv(file.read(), now=now)
+            entries: Sequence[Listing] = read_csv(file.read(), now=now)
         else:
-            named = [_entry(who, until or "", note, now) for who in people]
+            named = [read_entry(who, until or "", note, now=now) for who in people]
             entries = list({(one.kind, one.who): one for one in named}.values())
         changed, is_closed = write(work)
     click.echo(f"{name}: {len(entries)} entries, {changed} new or changed")
@@ -138,41 +136,19 @@ def export(context: click.Context) -> None:
     click.echo(json.dumps([to_file(one) for one in known], indent=2))
 
 
-def read_csv(data: bytes, *, now: datetime) -> list[Listing]:
-    """Return the entries of a file with the columns who, until and note; the last two may be
-    missing, and a first line that names them is one.
+def read_csv(data: bytes, *, now: datetime) -> Sequence[Listing]:
+    """Return the entries of a file: all of them, or nothing.
 
     Raises:
         BridgeError: ``list_invalid``, with the line of each fault.
     """
     try:
-        text = data.decode("utf-8-sig")
-        # Read whole before any of it is taken: a quote that never ends swallows what follows.
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = [(lines.line_num, row) for row in lines if row]
-    except (UnicodeDecodeError, csv.Error) as error:
+        found = read_list(data.decode("utf-8-sig"), now=now)
+    except UnicodeDecodeError as error:
         raise BridgeError("list_invalid", f"not CSV in UTF-8: {error}") from error
-    if rows and tuple(cell.strip() for cell in rows[0][1]) == _COLUMNS[: len(rows[0][1])]:
-        rows = rows[1:]
-    return read_each(
-        rows,
-        lambda row: _entry_of(row, now),
-        key_of=lambda entry: (entry.kind, entry.who),
-        twice=lambda entry: BridgeError("who_twice", f"{entry.who} is there twice"),
-        code="list_invalid",
-        place="line",
-        at_most=_MAX_FAULTS,
-    )
-
-
-def _entry_of(row: list[str], now: datetime) -> Listing:
-    if len(row) > len(_COLUMNS):
-        raise BridgeError("row_malformed", f"{len(row)} cells, expected who, until, note")
-    who, until, note = (cell.strip() for cell in (*row, "", "")[: len(_COLUMNS)])
-    return _entry(who, until, note, now)
-
-
-def _entry(who: str, until: str, note: str, now: datetime) -> Listing:
-    read_as = read_who(who)
-    over = read_until(until, now=now) if until else None
-    return Listing(read_as.kind, read_as.text, over, read_note(note))
+    faults = [f"line {one.line}: {one.code}: {one.detail}" for one in found.faults]
+    if faults:
+        more = len(faults) - _MAX_FAULTS
+        rest = [f"and {more} more"] if more > 0 else []
+        raise BridgeError("list_invalid", "; ".join([*faults[:_MAX_FAULTS], *rest]))
+    return found.entries

@@ -25,7 +25,8 @@ from oidc_bridge.storage.whitelist import (
 )
 
 _L = ListingRow
-_Key = tuple[WhoKind, str]
+Key = tuple[WhoKind, str]
+"""What an entry is known by in its list."""
 _ENTRIES = select(_L.id, _L.kind, _L.who, _L.until, _L.note).where(_L.app == bindparam("app"))
 _DROP = delete(_L).where(_L.id == bindparam("entry"))
 _ADD = insert(_L)
@@ -78,6 +79,41 @@ def replace_list(
     return _put(connection, app, entries, now, by, is_whole=True)
 
 
+def remove_entry(
+    connection: Connection, app: str, kind: WhoKind, who: str, *, now: datetime, by: str
+) -> bool:
+    """Take one entry off an app's list, of whatever kind; False if it is not there."""
+    before = {_key(entry): entry for entry in listings_of(connection, app)}.get((kind, who))
+    if before is None or not unlist_person(connection, app, kind, who):
+        return False
+    lost: dict[Key, tuple[Listing | None, Listing | None]] = {(kind, who): (before, None)}
+    _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
+    return True
+
+
+def put_back(
+    connection: Connection,
+    app: str,
+    before: Mapping[Key, Listing | None],
+    *,
+    now: datetime,
+    by: str,
+) -> None:
+    """Bring entries back to what they were; None for one that was not there.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    admit(connection, app, [entry for entry in before.values() if entry], now=now, by=by)
+    today = {_key(entry): entry for entry in listings_of(connection, app)}
+    gone = [key for key, entry in before.items() if entry is None and key in today]
+    if gone:
+        ids = {(row.kind, row.who): row.id for row in connection.execute(_ENTRIES, {"app": app})}
+        connection.execute(_DROP, [{"entry": ids[key]} for key in gone])
+    lost = {key: (today[key], None) for key in gone}
+    _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
+
+
 def _put(
     connection: Connection,
     app: str,
@@ -87,8 +123,8 @@ def _put(
     *,
     is_whole: bool,
 ) -> int:
-    ids: dict[_Key, str] = {}
-    before: dict[_Key, Listing] = {}
+    ids: dict[Key, str] = {}
+    before: dict[Key, Listing] = {}
     for row in connection.execute(_ENTRIES, {"app": app}):
         known = Listing(row.kind, row.who, row.until, row.note)
         ids[_key(known)], before[_key(known)] = row.id, known
@@ -122,10 +158,10 @@ def dismiss(
     """
     get_rule(connection, app)
     known = {_key(entry): entry for entry in listings_of(connection, app)}
-    gone: dict[_Key, Listing] = {}
+    gone: dict[Key, Listing] = {}
     for who in people:
         accounts = _accounts_of(connection, who)
-        keys: list[_Key] = [(who.kind, who.text), *(("account", one) for one in accounts)]
+        keys: list[Key] = [(who.kind, who.text), *(("account", one) for one in accounts)]
         found = {key: known[key] for key in keys if key in known}
         if not found:
             raise BridgeError("listing_unknown", f"{who.text} is not on the list of {app}")
@@ -154,7 +190,7 @@ def _record_entries(
     connection: Connection,
     kind: str,
     app: str,
-    changes: Mapping[_Key, tuple[Listing | None, Listing | None]],
+    changes: Mapping[Key, tuple[Listing | None, Listing | None]],
     *,
     now: datetime,
     by: str,
@@ -172,7 +208,7 @@ def _record_entries(
     record_all(connection, kind, details, now=now)
 
 
-def _key(entry: Listing) -> _Key:
+def _key(entry: Listing) -> Key:
     return entry.kind, entry.who
 
 

@@ -1,17 +1,19 @@
 """Apps as admins see them: what is said of each, and who uses it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select, union
+from sqlalchemy import Connection, Select, case, func, or_, select, union
 
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.storage.access_requests import AccessRequestRow
+from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.apps import ClientRow
 from oidc_bridge.storage.consents import ConsentRow
-from oidc_bridge.storage.whitelist import AppRule, AppRuleRow, Audience, ListingRow
+from oidc_bridge.storage.directory import labels_of
+from oidc_bridge.storage.whitelist import AppRule, AppRuleRow, Audience, Listing, ListingRow
 
 _R, _C, _Q, _L = AppRuleRow, ConsentRow, AccessRequestRow, ListingRow
 # As `apps.whitelist.rule_name` has it.
@@ -110,3 +112,54 @@ def _select(name: Any, used: Any) -> Select[Any]:
         .outerjoin(_R, _R.name == name)
         .outerjoin(used, used.c.name == name)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of an app's list; *label* is what an account goes by, ``""`` for the others."""
+
+    listing: Listing
+    added_at: datetime
+    label: str
+
+
+def entries_of(
+    connection: Connection,
+    app: str,
+    *,
+    find: str = "",
+    after: tuple[str, str] | None = None,
+    at_most: int,
+) -> Sequence[Entry]:
+    """Return who is on an app's list, from behind *after* (kind and who) on; in two questions.
+
+    Args:
+        find: only entries that hold this in whom or in what is noted.
+    """
+    query = select(_L.kind, _L.who, _L.until, _L.note, _L.added_at).where(_L.app == app)
+    if find:
+        spelt = [_L.who.contains(text, autoescape=True) for text in {find.lower(), find.upper()}]
+        query = query.where(or_(*spelt, _L.note.contains(find, autoescape=True)))
+    if after is not None:
+        kind, who = after
+        query = query.where(_L.kind >= kind, or_(_L.kind > kind, _L.who > who))
+    rows = connection.execute(query.order_by(_L.kind, _L.who).limit(at_most)).all()
+    labels = labels_of(connection, [row.who for row in rows if row.kind == "account"])
+    return [
+        Entry(
+            Listing(row.kind, row.who, row.until, row.note),
+            row.added_at,
+            labels.get(row.who, "somebody who is gone") if row.kind == "account" else "",
+        )
+        for row in rows
+    ]
+
+
+def addresses_of(connection: Connection, account_ids: Sequence[str]) -> Mapping[str, str]:
+    """Return an address of each of these accounts."""
+    rows = connection.execute(
+        select(IdentityRow.account_id, func.min(IdentityRow.subject))
+        .where(IdentityRow.account_id.in_(account_ids))
+        .group_by(IdentityRow.account_id)
+    )
+    return {row[0]: row[1] for row in rows}

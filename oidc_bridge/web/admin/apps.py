@@ -1,6 +1,6 @@
 """Apps: what the operator says of them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import get_args
 
 from flask import Response, request, url_for
@@ -13,22 +13,30 @@ from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
 from oidc_bridge.storage.app_directory import KnownApp, find_app, known_apps
 from oidc_bridge.storage.rulings import replace_rule
+from oidc_bridge.storage.undo import undo_rule
 from oidc_bridge.storage.whitelist import AppRule, Audience
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
+from oidc_bridge.web.admin.moments import name_of, read_moment, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(
     "apps",
     "/apps",
-    {"overview": "read apps", "add": "add apps", "one": "read apps", "rule": "change apps"},
+    {
+        "overview": "read apps",
+        "add": "add apps",
+        "one": "read apps",
+        "rule": "change apps",
+        "undo": "change apps",
+    },
 )
 
 _PAGE = 50
 _MAX_NAME, _MAX_SKIP = 300, 1_000_000
 _TICK = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FLASHES = {"ruled": "Rule saved.", "undone": "Taken back: the rule is as it was."}
 
 
 @views.get("")
@@ -83,7 +91,8 @@ def one() -> Response:
         version=_version_of(known),
         may_change=may_change,
         rule_url=url_for("admin_apps.rule"),
-        flash="Rule saved." if request.args.get("done") == "ruled" else None,
+        undo_at=undo_at(),
+        flash=_FLASHES.get(argument("done")),
     )
 
 
@@ -104,9 +113,26 @@ def rule() -> Response:
         by = admin.account_id
         if not replace_rule(connection, wanted, version=version, now=now, by=by):
             return _clash(wanted, before, day)
-        return see_other(url_for("admin_apps.one", app=name, done="ruled"))
+        return see_other(url_for("admin_apps.one", app=name, done="ruled", at=name_of(now)))
 
     return change("change apps", set_it, browser=browser, app=name)
+
+
+@views.post("/undo")
+def undo() -> Response:
+    """Take back the rule that this admin made a moment ago."""
+    browser, name = check_form(), field("app", limit=_MAX_NAME)
+    check_app("change apps", name)
+    at = read_moment(field("at"))
+
+    def take_back(connection: Connection, admin: Admin, now: datetime) -> Response:
+        undo_rule(connection, name, at=at, now=now, by=admin.account_id)
+        is_left = find_app(connection, name) is not None or admin.may("add apps")
+        if not is_left:
+            return see_other(url_for("admin_apps.overview"))
+        return see_other(url_for("admin_apps.one", app=name, done="undone"))
+
+    return change("change apps", take_back, browser=browser, app=name)
 
 
 def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:
@@ -129,19 +155,12 @@ def _is_name(text: str) -> bool:
 
 def _version_of(known: KnownApp | None) -> str:
     changed_at = known.changed_at if known else None
-    return "" if changed_at is None else str((changed_at - _EPOCH) // _TICK)
+    return "" if changed_at is None else name_of(changed_at)
 
 
 def _read_version() -> datetime | None:
     text = field("version", limit=17)
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()):
-        raise PageError("form_malformed", "version")
-    try:
-        return _EPOCH + int(text) * _TICK
-    except OverflowError as error:
-        raise PageError("form_malformed", "version") from error
+    return read_moment(text) if text else None
 
 
 def _day_of(until: datetime | None) -> str:

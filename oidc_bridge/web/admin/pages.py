@@ -25,11 +25,19 @@ _PLACES: tuple[tuple[str, str, Right], ...] = (
     ("admin_team.overview", "Roles", "read roles"),
 )
 
+# Pages that have no entry of their own, and the one whose part they are.
+_PART_OF = {
+    "admin_lists": "admin_apps",
+    "admin_list_import": "admin_apps",
+    "admin_why": "admin_people",
+}
+
 
 def admin_page(template: str, *, status: int = 200, **context: object) -> Response:
     """Return an admin page; it lists only places that this admin may go to."""
     admin = the_admin()
     part = (request.endpoint or "").partition(".")[0]
+    part = _PART_OF.get(part, part)
     places = [
         (words, url_for(endpoint), endpoint.partition(".")[0] == part)
         for endpoint, words, right in _PLACES

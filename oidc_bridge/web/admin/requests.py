@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from flask import Response, request, url_for
 from sqlalchemy import Connection
@@ -24,6 +24,7 @@ from oidc_bridge.storage.request_queue import (
 )
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.moments import name_of, read_moment
 from oidc_bridge.web.admin.pages import admin_page, argument, short_label
 from oidc_bridge.web.session import check_form, field
 
@@ -31,10 +32,8 @@ views = admin_views(
     "requests", "/requests", {"overview": "decide requests", "decide": "decide requests"}
 )
 
-_PLACE = re.compile(r"([0-9]{1,17})\.([A-Za-z0-9_-]{22})")
+_PLACE = re.compile(r"([0-9]{1,16})\.([A-Za-z0-9_-]{22})")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK = timedelta(microseconds=1)
 _FLASHES = {
     "approved": ("1 person was let in.", "{} people were let in."),
     "declined": ("1 person was told no.", "{} people were told no."),
@@ -144,8 +143,8 @@ def _read_place(text: str) -> Place | None:
     found = _PLACE.fullmatch(text)
     if found is None or not text.isascii():
         return None
-    return Place(_EPOCH + int(found[1]) * _TICK, found[2])
+    return Place(read_moment(found[1]), found[2])
 
 
 def _name_of(last: AccessRequest) -> str:
-    return f"{(last.asked_at - _EPOCH) // _TICK}.{last.id}"
+    return f"{name_of(last.asked_at)}.{last.id}"

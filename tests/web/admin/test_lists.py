@@ -1,0 +1,403 @@
+"""The list of who may sign in: found, added, taken off, many at once, as a file, taken back."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from oidc_bridge.storage import read
+from oidc_bridge.storage.admissions import admit
+from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.list_files import read_list
+from oidc_bridge.storage.whitelist import AppRule, Listing, find_rule, listings_of, set_rule
+from tests.conftest import Clock
+from tests.driver import Person, fields_of
+from tests.fakes import NOW
+from tests.web.admin.conftest import account_of, change
+from tests.web.admin.many import account_id, add_people, address
+from tests.web.admin.test_people import counted
+
+CHAT, OTHER = "https://chat.example", "https://other.example"
+LIST = "/admin/apps/list"
+PAGE = f"{LIST}?app={CHAT}"
+ADD, REMOVE, UNDO = f"{LIST}/add", f"{LIST}/remove", f"{LIST}/undo"
+PREVIEW, KEEP = f"{LIST}/import", f"{LIST}/import/keep"
+Admins = Callable[..., Person]
+
+
+@pytest.fixture(autouse=True)
+def _a_rule(app: Flask) -> None:
+    for name in (CHAT, OTHER):
+        change(app, lambda c, name=name: set_rule(c, AppRule(name, "allow", "listed"), now=NOW))
+
+
+def listed(app: Flask, name: str = CHAT) -> Sequence[Listing]:
+    with app.app_context(), read() as connection:
+        return listings_of(connection, name)
+
+
+def put(app: Flask, *entries: Listing, name: str = CHAT) -> None:
+    change(app, lambda c: admit(c, name, entries, now=NOW - timedelta(days=1)))
+
+
+def add(person: Person, who: str, **more: str) -> TestResponse:
+    return person.press_on(PAGE, ADD, **{"who": who, "until": "", "note": "", **more})
+
+
+def paste(person: Person, text: str) -> TestResponse:
+    """Paste a text and, if it is shown what is in it, press the button."""
+    shown = person.press_on(PAGE, PREVIEW, text=text)
+    if shown.status_code != 200 or KEEP not in shown.text:
+        return shown
+    return person.post(KEEP, {**fields_of(shown.text, KEEP), "text": text})
+
+
+def undo(person: Person, led: TestResponse) -> TestResponse:
+    return person.press_on(led.location, UNDO)
+
+
+def details_of(app: Flask, kind: str, by: str) -> list[dict[str, str]]:
+    query = select(EventRow.detail).where(EventRow.kind == kind)
+    with app.app_context(), read() as connection:
+        return [told for told in connection.execute(query).scalars() if told["by"] == by]
+
+
+# ---- one
+
+
+def test_somebody_is_added_and_taken_off_by_the_admin_of_the_event(
+    app: Flask, an_admin: Admins
+) -> None:
+    admin = an_admin("admin")
+    by = account_of(app, admin)
+
+    led = add(admin, "Ann.BTC", until="2027-01-31", note="=1+1")
+
+    (entry,) = listed(app)
+    assert (entry.kind, entry.who, entry.note) == ("name", "ann.btc", "=1+1")
+    assert f"{entry.until:%F %T}" == "2027-02-01 00:00:00"
+    assert "1 entry new or changed" in admin.get(led.location).text
+    assert [told["who"] for told in details_of(app, "person admitted", by)] == ["name:ann.btc"]
+    admin.press_on(PAGE, REMOVE)
+    assert listed(app) == []
+    assert [told["who"] for told in details_of(app, "person dismissed", by)] == ["name:ann.btc"]
+
+
+def test_who_was_let_in_by_a_request_is_shown_by_name_and_can_be_taken_off(
+    app: Flask, an_admin: Admins
+) -> None:
+    change(app, lambda c: add_people(c, 1))
+    put(app, Listing("account", account_id(0), note="asked"))
+    admin = an_admin("admin")
+
+    page = admin.get(PAGE).text
+
+    assert "Asked to be let in" in page
+    admin.press_on(PAGE, REMOVE)
+    assert listed(app) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ({"who": "@ann:example.org"}, "This is no address"),
+        ({"who": "*"}, "This is no address"),
+        ({"who": "ann.btc", "until": "2020-01-01"}, "This day is over"),
+        ({"who": "ann.btc", "until": "x"}, "Write the day"),
+        ({"who": "ann.btc", "note": "\u200b"}, "The note is too long"),
+    ],
+)
+def test_what_cannot_be_an_entry_is_told_and_stays_in_the_form(
+    app: Flask, an_admin: Admins, form: dict[str, str], says: str
+) -> None:
+    who = form.pop("who")
+
+    answer = add(an_admin("admin"), who, **form)
+
+    assert answer.status_code == 400
+    assert says in answer.text
+    assert f'value="{who}"' in answer.text
+    assert listed(app) == []
+
+
+def test_an_app_without_a_rule_has_no_list(app: Flask, an_admin: Admins) -> None:
+    admin = an_admin("admin")
+    form = {**fields_of(admin.get(PAGE).text, ADD), "who": "ann.btc", "until": "", "note": ""}
+
+    answer = admin.post(ADD, {**form, "app": "https://none.example"})
+
+    assert answer.status_code == 400
+    assert "app_unruled" in answer.text
+    assert admin.get(f"{LIST}?app=https://none.example").status_code == 404
+
+
+def test_an_app_manager_reads_and_changes_the_list_of_their_own_app_alone(
+    app: Flask, an_admin: Admins
+) -> None:
+    put(app, Listing("name", "bob.btc"), name=OTHER)
+    manager = an_admin("app manager", apps=(CHAT,))
+    form = fields_of(manager.get(PAGE).text, ADD)
+    foreign = {**form, "app": OTHER}
+
+    assert add(manager, "ann.btc").status_code == 303
+    for url in (LIST, f"{LIST}/list.csv"):
+        assert manager.get(f"{url}?app={OTHER}").status_code == 404
+    entry = {"who": "bob.btc", "kind": "name", "until": "", "note": "", "at": "1", "text": "x.btc"}
+    for action in (ADD, REMOVE, UNDO, PREVIEW, KEEP):
+        assert manager.post(action, {**foreign, **entry}).status_code == 404, action
+    assert listed(app, OTHER) == [Listing("name", "bob.btc")]
+
+
+def test_an_auditor_reads_and_changes_nothing(app: Flask, an_admin: Admins) -> None:
+    put(app, Listing("name", "bob.btc"))
+    auditor = an_admin("auditor")
+
+    page = auditor.get(PAGE).text
+
+    assert "bob.btc" in page
+    assert ADD not in page
+    assert REMOVE not in page
+
+
+# ---- many at once
+
+
+def test_what_is_pasted_is_shown_line_by_line_before_it_is_kept(
+    app: Flask, an_admin: Admins
+) -> None:
+    put(app, Listing("name", "same.btc"), Listing("name", "other.btc", note="old"))
+    admin = an_admin("admin")
+    text = "who,until,note\nsame.btc\nother.btc,,new\n<b>x</b>\nnew.btc,2020-01-01\nann.btc\n"
+
+    shown = admin.press_on(PAGE, PREVIEW, text=text)
+
+    page = re.sub(r"</?bdi>", "", shown.text)
+    assert "2 entries are new or changed, 1 of them in the place of another" in page
+    assert "1 on the list already as they are" in page
+    assert "2 lines that cannot be taken" in page
+    for line, words in (("4", "This is no address"), ("5", "This day is over")):
+        assert re.search(rf'data-label="Line">{line}</th>.*?{words}', page, re.DOTALL)
+    assert "<b>x" not in page
+    assert len(listed(app)) == 2
+
+    assert paste(admin, text).status_code == 303
+    assert listed(app) == [
+        Listing("name", "ann.btc"),
+        Listing("name", "other.btc", note="new"),
+        Listing("name", "same.btc"),
+    ]
+
+
+def test_a_file_is_read_as_what_is_pasted(app: Flask, an_admin: Admins) -> None:
+    admin = an_admin("admin")
+    form = fields_of(admin.get(PAGE).text, PREVIEW)
+    file = (io.BytesIO(b"\xef\xbb\xbfann.btc\r\n"), "list.csv")
+
+    shown = admin.post(PREVIEW, {**form, "text": "", "file": file})
+
+    assert "1 entry is new or changed" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "says"),
+    [
+        ("", 400, "There is nobody in it"),
+        ("who,until,note\n", 400, "There is nobody in it"),
+        ('"ann.btc', 400, "a quote that begins must end"),
+        ("a.btc\n" * 5001, 400, "At most 5000 lines"),
+        ("x" * 600_001, 400, "At most 5000 lines"),
+        ("x" * 1_100_000, 413, ""),
+        ("ann.btc\0", 400, "form_malformed"),
+    ],
+    ids=["empty", "head", "quote", "lines", "long", "huge", "nul"],
+)
+def test_a_text_that_cannot_be_a_list_is_told_and_nothing_is_kept(
+    app: Flask, an_admin: Admins, text: str, status: int, says: str
+) -> None:
+    admin = an_admin("admin")
+
+    answer = admin.press_on(PAGE, PREVIEW, text=text)
+
+    assert answer.status_code == status
+    assert says in answer.text
+    assert listed(app) == []
+
+
+def test_five_thousand_lines_are_kept_and_taken_back_in_one_press_each(
+    app: Flask, an_admin: Admins, clock: Clock
+) -> None:
+    admin = an_admin("admin")
+    put(app, Listing("address", address(7), note="before"))
+    text = "".join(f"{address(number)},2027-01-31,team {number}\r\n" for number in range(5000))
+
+    with counted(app) as statements:
+        led = paste(admin, text)
+
+    assert led.status_code == 303
+    assert len(listed(app)) == 5000
+    assert len(statements) < 40
+    clock.advance(minutes=9)
+    with counted(app) as statements:
+        back = undo(admin, led)
+    assert len(statements) < 40
+    assert "5000 entries as before" in admin.get(back.location).text
+    assert listed(app) == [Listing("address", address(7), note="before")]
+
+
+# ---- taken back
+
+
+def test_what_somebody_changed_since_is_not_taken_back(app: Flask, an_admin: Admins) -> None:
+    admin = an_admin("admin")
+    led = paste(admin, "ann.btc\nbob.btc\n")
+    put(app, Listing("name", "bob.btc", note="by another"))
+
+    back = undo(admin, led)
+
+    assert "Others were changed since, and stay" in admin.get(back.location).text
+    assert listed(app) == [Listing("name", "bob.btc", note="by another")]
+
+
+def test_who_was_taken_off_is_put_back(app: Flask, an_admin: Admins) -> None:
+    put(app, Listing("name", "ann.btc", NOW + timedelta(days=9), "kept"))
+    admin = an_admin("admin")
+
+    undo(admin, admin.press_on(PAGE, REMOVE))
+
+    assert listed(app) == [Listing("name", "ann.btc", NOW + timedelta(days=9), "kept")]
+
+
+def test_after_ten_minutes_nothing_is_taken_back(
+    app: Flask, an_admin: Admins, clock: Clock
+) -> None:
+    admin = an_admin("admin")
+    led = add(admin, "ann.btc")
+    form = fields_of(admin.get(led.location).text, UNDO)
+    clock.advance(minutes=10)
+
+    answer = admin.post(UNDO, dict(form))
+
+    assert answer.status_code == 400
+    assert "undo_over" in answer.text
+    assert UNDO not in admin.get(led.location).text
+    assert len(listed(app)) == 1
+
+
+def test_nobody_takes_back_what_another_did(app: Flask, an_admin: Admins) -> None:
+    led = add(an_admin("admin"), "ann.btc")
+    other = an_admin("owner")
+
+    answer = undo(other, led)
+
+    assert answer.status_code == 400
+    assert "undo_over" in answer.text
+    assert len(listed(app)) == 1
+
+
+@pytest.mark.parametrize("at", ["", "x", "-1", "9" * 17, "9" * 18, "\u0661"])
+def test_a_moment_that_is_none_takes_nothing_back(app: Flask, an_admin: Admins, at: str) -> None:
+    admin = an_admin("admin")
+    form = fields_of(admin.get(add(admin, "ann.btc").location).text, UNDO)
+
+    assert admin.post(UNDO, {**form, "at": at}).status_code == 400
+    assert admin.get(f"{PAGE}&done=added&count=1&at={at}").status_code == 200
+    assert len(listed(app)) == 1
+
+
+RULE = {"say": "deny", "audience": "everyone", "until": "", "note": ""}
+RULED, UNDO_RULE = "/admin/apps/one", "/admin/apps/undo"
+
+
+def rule(person: Person, name: str) -> TestResponse:
+    return person.press_on(f"{RULED}?app={name}", "/admin/apps/rule", **RULE)
+
+
+def test_a_rule_is_taken_back(app: Flask, an_admin: Admins) -> None:
+    admin = an_admin("admin")
+
+    admin.press_on(rule(admin, CHAT).location, UNDO_RULE)
+
+    with app.app_context(), read() as connection:
+        assert find_rule(connection, CHAT) == AppRule(CHAT, "allow", "listed")
+
+
+def test_a_rule_that_was_new_is_forgotten(app: Flask, an_admin: Admins) -> None:
+    admin, name = an_admin("admin"), "https://new.example"
+
+    back = admin.press_on(rule(admin, name).location, UNDO_RULE)
+
+    assert admin.get(back.location).status_code == 200
+    with app.app_context(), read() as connection:
+        assert find_rule(connection, name) is None
+
+
+@pytest.mark.parametrize("since", ["ruled", "listed"])
+def test_a_rule_that_somebody_built_on_stays(app: Flask, an_admin: Admins, since: str) -> None:
+    admin, name = an_admin("admin"), "https://new.example"
+    led = rule(admin, name)
+    if since == "ruled":
+        change(app, lambda c: set_rule(c, AppRule(name, "alone"), now=NOW))
+    else:
+        put(app, Listing("name", "ann.btc"), name=name)
+
+    answer = admin.press_on(led.location, UNDO_RULE)
+
+    assert answer.status_code == 409
+    with app.app_context(), read() as connection:
+        assert find_rule(connection, name) is not None
+
+
+# ---- as a file, and page by page
+
+
+def test_the_file_is_harmless_and_can_be_put_on_a_list_again(app: Flask, an_admin: Admins) -> None:
+    change(app, lambda c: add_people(c, 1))
+    until = NOW + timedelta(days=9)
+    notes = ("=cmd|'/c'!A1", "+1", "-1", "@x", 'a "b", c', "'quoted", "'=1", "plain")
+    put(app, *(Listing("name", f"n{n}.btc", until, note) for n, note in enumerate(notes)))
+    put(app, Listing("account", account_id(0)), Listing("pattern", "*.team.btc"))
+
+    answer = an_admin("auditor").get(f"{LIST}/list.csv?app={CHAT}")
+
+    disposition = answer.headers["Content-Disposition"]
+    assert disposition == 'attachment; filename="who-may-sign-in.csv"'
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+    again = read_list(answer.text, now=NOW)
+    assert again.faults == []
+    assert set(again.entries) == {
+        *(Listing("name", f"n{n}.btc", until, note) for n, note in enumerate(notes)),
+        Listing("address", address(0)),
+        Listing("pattern", "*.team.btc"),
+    }
+
+
+def test_the_list_is_paged_and_searched_and_asks_as_often(app: Flask, an_admin: Admins) -> None:
+    put(app, *(Listing("name", f"n{n:03}.btc") for n in range(100)))
+    put(app, *(Listing("pattern", f"*.p{n:03}.btc") for n in range(20)))
+    admin = an_admin("admin")
+
+    url, seen = PAGE, []
+    while url:
+        with counted(app) as statements:
+            page = admin.get(url).text
+        assert len(statements) <= 5
+        seen += re.findall(r'name="who" value="([^"]+)"', page)
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        url = following[1].replace("&amp;", "&") if following else ""
+
+    assert [who for who in seen if who] == [
+        *(f"n{n:03}.btc" for n in range(100)),
+        *(f"*.p{n:03}.btc" for n in range(20)),
+    ]
+    found = admin.get(f"{PAGE}&find=N01").text
+    assert re.findall(r'name="who" value="([^"]+)"', found) == [
+        f"n{n:03}.btc" for n in range(10, 20)
+    ]
+    assert "Nobody" in admin.get(f"{PAGE}&find=%25").text
