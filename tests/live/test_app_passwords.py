@@ -1,11 +1,13 @@
 """An app password in Chromium: made by somebody, used by two programs, taken back."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
+from tests.live.keyboard import press, tab_to
 from tests.live.person import SignsAs, Visitor
 from tests.live.qr import drawn_on, modules_of
 from tests.live.wallet import new_person
@@ -103,15 +105,15 @@ def test_a_reload_shows_the_list_and_makes_no_second(world: World, a_visitor: Ma
 def test_all_of_it_works_by_keyboard_alone(world: World, a_visitor: MakeVisitor) -> None:
     ann = a_visitor(signer=SignsAs(new_person()))
     arrive(world, ann)
-    keyboard = ann.page.keyboard
+    page = ann.page
 
-    ann.page.get_by_label("Name", exact=True).focus()
-    keyboard.type("by keyboard")
-    keyboard.press("Tab")
-    keyboard.press("Space")
-    for _ in range(7):  # two more boxes, day, month and year, the picker, the button
-        keyboard.press("Tab")
-    expect(ann.page.get_by_role("button", name="Make it")).to_be_focused()
-    keyboard.press("Enter")
+    tab_to(page.get_by_label("Name", exact=True))
+    page.keyboard.type("by keyboard")
+    press(page.get_by_role("checkbox", name=re.compile("^Your ID")), "Space")
+    press(page.get_by_role("button", name="Make it"))
 
-    expect(ann.page.locator("#secret")).to_contain_text("abp_")
+    expect(page.locator("#secret")).to_contain_text("abp_")
+    press(page.get_by_role("link", name="I have kept it"))
+    press(page.get_by_role("button", name="End… by keyboard"))
+    press(page.get_by_role("button", name="End this app password"))
+    expect(page.get_by_role("status")).to_contain_text("Ended")

@@ -1,4 +1,5 @@
-"""The pages as people see them: pictures of each, nothing sideways, nothing that axe objects to.
+"""The pages as people see them: pictures of each, nothing sideways, nothing that axe objects to,
+nothing that a keyboard misses.
 
 The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratch folder).
 """
@@ -15,6 +16,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.fake_names import FakeNames
+from tests.live.keyboard import what_keyboards_miss
 from tests.live.person import SignsAs, Visitor
 from tests.live.shops import come_from_shop, open_shop
 from tests.live.wallet import FOLDER, Person, new_person
@@ -150,6 +152,8 @@ def sign_out(world: World, visitor: Visitor) -> None:
 def at_signed_out(world: World, visitor: Visitor) -> None:
     visitor.sign_in(remember=True)
     sign_out(world, visitor)
+    # Until then the page looks again by itself.
+    expect(visitor.page.get_by_role("main")).to_contain_text("Was told to sign you out")
 
 
 def at_welcome(world: World, visitor: Visitor) -> None:
@@ -517,7 +521,7 @@ def what_axe_objects_to(page: Page) -> list[str]:
 
 def look_at(page: Page, name: str, folder: Path) -> None:
     """Take a page's pictures in every size and colour, and hold what must be true in each."""
-    sideways, objections = [], []
+    sideways, objections, unreached = [], [], []
     for colour in COLOURS:
         page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
         for width in WIDTHS:
@@ -527,9 +531,12 @@ def look_at(page: Page, name: str, folder: Path) -> None:
             if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
                 sideways.append(f"{width} {colour}")
             objections += [f"{width} {colour}: {text}" for text in what_axe_objects_to(page)]
+            if colour == COLOURS[0]:
+                unreached += [f"{width}: {text}" for text in what_keyboards_miss(page)]
 
     assert not sideways
     assert not objections
+    assert not unreached
 
 
 @pytest.mark.parametrize("name", PAGES)
