@@ -147,21 +147,6 @@ _REMOVE = (
     )
     .values(removed_at=bindparam("now"))
 )
-_APPS_OF_SESSIONS = (
-    select(AuthorizationRow.session_id, ConsentRow.client_id, ConsentRow.app_title)
-    .join(
-        ConsentRow,
-        (ConsentRow.account_id == AuthorizationRow.account_id)
-        & (ConsentRow.client_id == AuthorizationRow.client_id)
-        & (ConsentRow.app == AuthorizationRow.app)
-        & ConsentRow.removed_at.is_(None),
-    )
-    .where(
-        AuthorizationRow.session_id.in_(bindparam("ids", expanding=True)),
-        AuthorizationRow.code_spent_at.is_not(None),
-    )
-    .distinct()
-)
 _AUTHORIZATIONS = select(AuthorizationRow.id).where(
     AuthorizationRow.account_id == bindparam("account_id"),
     AuthorizationRow.client_id == bindparam("client_id"),
@@ -211,14 +196,6 @@ def find_app_consent(connection: Connection, account_id: str, consent_id: str) -
     if row is None:
         return None
     return AppConsent(to_consent(row), row.client_id, row.app, row.app_title)
-
-
-def apps_of_sessions(
-    connection: Connection, session_ids: Sequence[str]
-) -> Sequence[tuple[str, str, str]]:
-    """Return (session id, client id, title) of the apps that these sessions signed in to."""
-    rows = connection.execute(_APPS_OF_SESSIONS, {"ids": session_ids})
-    return [(session_id, client_id, title) for session_id, client_id, title in rows]
 
 
 def remember_consent(

@@ -1,6 +1,6 @@
 """One person's apps, a page at a time, and what each of them holds; less of it, if they want so."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,6 +51,17 @@ class PastApp:
     app: str
     given_at: datetime
     removed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AppTitles:
+    """What the apps of a session are called: those that are shown, and how many there are."""
+
+    shown: tuple[str, ...]
+    total: int
+
+
+NO_APPS = AppTitles((), 0)
 
 
 _C, _A, _T, _R = ConsentRow, AuthorizationRow, AccessTokenRow, RefreshTokenRow
@@ -111,6 +122,34 @@ _HOLDINGS = select(
     .scalar_subquery(),
 )
 _LAST_USED = select(func.max(_A.created_at)).where(*_OF_APP[:3])
+_SIGNED_IN_TO = (
+    select(_A.session_id, _C.app_title)
+    .join(
+        _C,
+        (_C.account_id == _A.account_id)
+        & (_C.client_id == _A.client_id)
+        & (_C.app == _A.app)
+        & _C.removed_at.is_(None),
+    )
+    .where(
+        _A.session_id.in_(bindparam("ids", expanding=True)),
+        _A.code_spent_at.is_not(None),
+    )
+    .distinct()
+    .subquery()
+)
+_NUMBERED = select(
+    _SIGNED_IN_TO,
+    func.row_number()
+    .over(partition_by=_SIGNED_IN_TO.c.session_id, order_by=_SIGNED_IN_TO.c.app_title)
+    .label("number"),
+    func.count().over(partition_by=_SIGNED_IN_TO.c.session_id).label("total"),
+).subquery()
+_APPS_OF_SESSIONS = (
+    select(_NUMBERED.c.session_id, _NUMBERED.c.app_title, _NUMBERED.c.total)
+    .where(_NUMBERED.c.number <= bindparam("most"))
+    .order_by(_NUMBERED.c.session_id, _NUMBERED.c.number)
+)
 _TOLD = select(AccountRow.display_name, AccountRow.picture, AccountRow.email).where(
     AccountRow.id == bindparam("account_id")
 )
@@ -179,6 +218,17 @@ def holdings_of(
 def last_used_at(connection: Connection, account_id: str, mine: AppConsent) -> datetime | None:
     """Return when an app last signed an account in."""
     return connection.execute(_LAST_USED, _of(account_id, mine)).scalar_one()
+
+
+def apps_of_sessions(
+    connection: Connection, session_ids: Sequence[str], *, most: int
+) -> Mapping[str, AppTitles]:
+    """Return, by session, what it signed in to: the first *most* titles, and how many there are."""
+    titles: dict[str, AppTitles] = {}
+    for row in connection.execute(_APPS_OF_SESSIONS, {"ids": session_ids, "most": most}):
+        known = titles.get(row.session_id, NO_APPS)
+        titles[row.session_id] = AppTitles((*known.shown, row.app_title), row.total)
+    return titles
 
 
 def told_of(connection: Connection, account_id: str, mine: AppConsent) -> Person:

@@ -1,6 +1,6 @@
 """RP-Initiated Logout: an app asks us to sign somebody out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from flask import Blueprint, Response, request, url_for
@@ -10,7 +10,7 @@ from oidc_bridge.oidc.authorize import read_parameters
 from oidc_bridge.oidc.end_session import LogoutRequest, read_logout
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.authorizations import is_session_named
-from oidc_bridge.storage.consents import apps_of_sessions
+from oidc_bridge.storage.my_apps import NO_APPS, AppTitles, apps_of_sessions
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import as_link, bridge, let_form_lead_to, page, pairs, see_other
 from oidc_bridge.web.cards import person_card
@@ -29,6 +29,7 @@ views = Blueprint("end_session", __name__, url_prefix="/end-session")
 
 # What the question carries on to its answer; it is read anew there, and believed no more.
 _CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state")
+_TITLES = 20
 
 
 @views.route("", methods=["GET", "POST"])
@@ -108,8 +109,9 @@ def _ask(connection: Connection, session: Session, asked: LogoutRequest) -> Resp
     return keep_browser(answer, browser)
 
 
-def _apps(connection: Connection, session: Session) -> Sequence[str]:
-    return sorted({title for _, _, title in apps_of_sessions(connection, [session.id])})
+def _apps(connection: Connection, session: Session) -> AppTitles:
+    found = apps_of_sessions(connection, [session.id], most=_TITLES)
+    return found.get(session.id, NO_APPS)
 
 
 def _leave(asked: LogoutRequest, sign_out_id: str | None) -> Response:

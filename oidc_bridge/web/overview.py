@@ -1,16 +1,16 @@
 """What the account page lists: plain values, made in a fixed number of questions."""
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from flask import url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.storage.consents import apps_of_sessions
+from oidc_bridge.storage.my_apps import NO_APPS, AppTitles, apps_of_sessions
 from oidc_bridge.storage.sessions import Session, sessions_of
 from oidc_bridge.web.cards import device_of, method_in_words
+
+_TITLES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,13 @@ class SessionItem:
     since: datetime
     last_used: datetime
     is_this: bool
-    apps: Sequence[str]
+    apps: AppTitles
     sign_out_url: str
 
 
 def browsers_of(connection: Connection, current: Session, now: datetime) -> list[SessionItem]:
     known = sessions_of(connection, current.account_id, now=now)
-    apps: dict[str, list[str]] = defaultdict(list)
-    for session_id, _, title in apps_of_sessions(connection, [session.id for session in known]):
-        apps[session_id].append(title)
+    apps = apps_of_sessions(connection, [session.id for session in known], most=_TITLES)
     return [
         SessionItem(
             id=session.id,
@@ -40,7 +38,7 @@ def browsers_of(connection: Connection, current: Session, now: datetime) -> list
             since=session.created_at,
             last_used=session.authenticated_at,
             is_this=session.id == current.id,
-            apps=sorted(set(apps[session.id])),
+            apps=apps.get(session.id, NO_APPS),
             sign_out_url=url_for("account.sign_out_session", session_id=session.id),
         )
         for session in known

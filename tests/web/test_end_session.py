@@ -28,6 +28,7 @@ from tests.driver import (
 )
 from tests.fakes import NOW
 from tests.web.test_account import deliveries, live_sessions
+from tests.web.test_my_apps import fill
 
 RETURN = "https://shop.example/bye"
 SHOP = replace(
@@ -134,6 +135,17 @@ def test_l1_without_a_hint_a_link_changes_nothing_and_asks(app: Flask, ann: Pers
 
     assert answer.location.startswith("/signed-out/")
     assert live_sessions(app) == 0
+
+
+def test_of_many_apps_the_question_names_twenty_and_counts_all(app: Flask, ann: Person) -> None:
+    ann.tokens()
+    fill(app, 30, 30)
+
+    question = ask(ann).text
+
+    assert "– and of 31 apps?" in question
+    assert question.count(".example</bdi></span></li>") == 20
+    assert "<span>and 11 more</span>" in question
 
 
 @pytest.mark.parametrize("parameters", [{}, {"state": "xyz"}, {"logout_hint": "ann"}])

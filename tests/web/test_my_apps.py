@@ -13,6 +13,7 @@ from sqlalchemy import event, insert, select, update
 from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
+from oidc_bridge.storage.my_apps import AppTitles, apps_of_sessions
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.tokens import RefreshTokenRow
 from tests.conftest import Clock
@@ -311,6 +312,31 @@ def test_a_thousand_apps_take_as_many_questions_as_one(
         with statements(app) as seen:
             assert ann.get(url).status_code == 200
         assert 0 < len(seen) == before[url], url
+
+
+def test_a_browser_names_five_of_its_apps_and_counts_the_others(app: Flask, ann: Person) -> None:
+    ann.tokens()
+    fill(app, 1_000, 2_000)  # of each app two authorizations, and all of this browser
+
+    page = ann.account_page().partition('id="sessions"')[2]
+
+    assert re.findall(r"<li><bdi>(app\d{4})\.example</bdi></li>", page) == [
+        f"app{number:04}" for number in range(5)
+    ]
+    assert "<li>and 996 more</li>" in page  # 995 of these, and the one that was there
+
+
+def test_what_a_browser_signed_in_to_is_not_read_beyond_what_is_shown(
+    app: Flask, ann: Person
+) -> None:
+    ann.tokens()
+    fill(app, 50, 100)
+    with app.app_context(), read() as connection:
+        (session_id,) = connection.execute(select(SessionRow.id)).scalars()
+
+        titles = apps_of_sessions(connection, [session_id], most=3)[session_id]
+
+    assert titles == AppTitles(("app0000.example", "app0001.example", "app0002.example"), 51)
 
 
 def test_apps_are_shown_twenty_at_a_time_newest_use_first(app: Flask, ann: Person) -> None:
