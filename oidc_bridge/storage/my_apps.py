@@ -83,7 +83,7 @@ _PAGE = (
     .outerjoin(_USED, (_USED.c.client_id == _C.client_id) & (_USED.c.app == _C.app))
     .where(*_MINE)
     .order_by(func.coalesce(_USED.c.used_at, _C.given_at).desc(), _C.id)
-    .limit(PAGE)
+    .limit(bindparam("most"))
     .offset(bindparam("first"))
 )
 _PAST = (
@@ -181,11 +181,12 @@ def count_apps(connection: Connection, account_id: str, words: str = "") -> int:
 
 
 def apps_page(
-    connection: Connection, account_id: str, *, first: int, words: str = ""
+    connection: Connection, account_id: str, *, first: int, words: str = "", most: int = PAGE
 ) -> Sequence[UsedApp]:
-    """Return `PAGE` of the apps that an account has said yes to, from *first* on, those newest in
+    """Return *most* of the apps that an account has said yes to, from *first* on, those newest in
     use before the others."""
-    rows = connection.execute(_PAGE, {**_asked(account_id, words), "first": first})
+    asked = {**_asked(account_id, words), "first": first, "most": most}
+    rows = connection.execute(_PAGE, asked)
     return [
         UsedApp(AppConsent(to_consent(row), row.client_id, row.app, row.app_title), row.used_at)
         for row in rows

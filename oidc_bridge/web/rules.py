@@ -1,6 +1,6 @@
 """My own rules: what I say of apps, told what it changes before it does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from oidc_bridge.errors import PageError, SentError
 from oidc_bridge.storage import read
 from oidc_bridge.storage.consents import AppConsent, consents_of, find_known
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.my_apps import take_back
+from oidc_bridge.storage.my_apps import UsedApp, apps_page, take_back
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import (
     find_said,
@@ -33,6 +33,7 @@ _FLASHES = {
     "saved": "Saved.",
     "confirmed": CONFIRMED,
 }
+_MOST_CHOICES = 50
 # To say nothing lies between: it leaves the app to what holds for everybody.
 _STRICTNESS: Mapping[Say | None, int] = {"allow": 0, None: 1, "alone": 2, "deny": 3}
 _SAYS: Mapping[str, Say | None] = {
@@ -54,29 +55,53 @@ class RuleItem:
     moot: str
 
 
+class _NoAppError(Exception):
+    """The form names no app, or two; the text tells the person."""
+
+
 @views.get("")
 def overview() -> Response:
     """Show my rules."""
-    now, browser = bridge().clock(), new_browser()
+    browser = new_browser()
+    return keep_browser(_show(browser), browser)
+
+
+def _show(browser: str, fault: str = "") -> Response:
+    """Show my rules, and the form as it was sent if there is a *fault* in it."""
+    now = bridge().clock()
     with read() as connection:
         session = get_session(connection, now)
         own = person_rules(connection, session.account_id)
         said = find_said(connection, session.account_id, [rule.app for rule in own], now=now)
-    items = [
-        RuleItem(rule.app, _title(rule.app), rule.say, rule.said_at, _moot(said[rule.app]))
-        for rule in own
-    ]
-    return keep_browser(
-        page(
-            "account/rules.html",
-            csrf=form_token(browser),
-            rules=items,
-            flash=_FLASHES.get(request.args.get("done", "")),
-            say_url=url_for("rules.say"),
-            back_url=url_for("account.overview"),
-        ),
-        browser,
+        used = apps_page(connection, session.account_id, first=0, most=_MOST_CHOICES)
+    answer = page(
+        "account/rules.html",
+        csrf=form_token(browser),
+        rules=[
+            RuleItem(rule.app, _title(rule.app), rule.say, rule.said_at, _moot(said[rule.app]))
+            for rule in own
+        ],
+        choices=_choices(used, {rule.app for rule in own}),
+        form=request.form,
+        fault=fault,
+        flash=_FLASHES.get(request.args.get("done", "")),
+        say_url=url_for("rules.say"),
+        back_url=url_for("account.overview"),
     )
+    if fault:
+        answer.status_code = 400
+    return answer
+
+
+def _choices(used: Sequence[UsedApp], ruled: Collection[str]) -> Mapping[str, str]:
+    """Return the apps that no rule of mine is about: what to call each, by its name in rules."""
+    clients = bridge().snapshots.current().clients
+    choices: dict[str, str] = {}
+    for mine in (app.given for app in used):
+        name = rule_name(clients[mine.client_id], mine.app) if mine.client_id in clients else ""
+        if name and name not in ruled:
+            choices.setdefault(name, mine.app_title)
+    return choices
 
 
 def _title(name: str) -> str:
@@ -105,7 +130,11 @@ def say() -> Response:
     word = request.form.get("say", "")
     if word not in _SAYS:
         raise PageError("form_malformed", "say")
-    new, name, now = _SAYS[word], _read_name(request.form.get("app", "")), bridge().clock()
+    try:
+        name = _read_name(request.form)
+    except _NoAppError as error:
+        return _show(browser, str(error))
+    new, now = _SAYS[word], bridge().clock()
     with read() as connection:
         session = get_session(connection, now)
         before = _said(connection, session, name, now).person
@@ -142,13 +171,17 @@ def say() -> Response:
     return change(narrow)
 
 
-def _read_name(text: str) -> str:
-    """Return the name by which rules know the app at an address, or one that they hold already.
+def _read_name(form: Mapping[str, str]) -> str:
+    """Return the name by which rules know the app that is chosen, or whose address is typed.
 
     Raises:
-        PageError: ``form_malformed``.
+        PageError: ``form_malformed`` for a client that there is not.
+        _NoAppError: if it is not one app, or not the address of one.
     """
-    text = text.strip()
+    chosen, typed = form.get("mine", "").strip(), form.get("app", "").strip()
+    if bool(chosen) == bool(typed):
+        raise _NoAppError("Choose one of your apps, or type the address of one; not both.")
+    text = chosen or typed
     client_id = text.removeprefix("client:")
     if text.startswith("client:"):
         if client_id in bridge().snapshots.current().clients:
@@ -157,7 +190,7 @@ def _read_name(text: str) -> str:
     try:
         return read_app(text).key
     except SentError as error:
-        raise PageError("form_malformed", "not the address of an app") from error
+        raise _NoAppError("That is not the address of an app.") from error
 
 
 def _said(connection: Connection, session: Session, name: str, now: datetime) -> Said:

@@ -179,6 +179,19 @@ def test_a_rule_is_set_and_forgotten(world: World, ann: Visitor) -> None:
     expect(page.get_by_text("No rules yet")).to_be_visible()
 
 
+def test_one_of_ones_apps_is_chosen_for_a_rule(world: World, ann: Visitor) -> None:
+    page = sign_in_and_go_home(world, ann)
+    follow(page, "Your rules", "Your rules")
+
+    press(page.get_by_label("One of your apps"), "ArrowDown")
+    press(page.get_by_label("Cannot sign you in"), "Space")
+    press(page.get_by_role("button", name="Save"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Change your rule for chat.")
+    press(page.get_by_role("button", name="Change the rule"))
+
+    expect(page.get_by_role("heading", name="chat.")).to_be_visible()
+
+
 def test_deleting_is_asked_about_and_given_up(world: World, ann: Visitor) -> None:
     page = sign_in_and_go_home(world, ann)
     follow(page, "Your data", "Your data")

@@ -107,9 +107,18 @@ def at_rules(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("heading", name="evil.example")).to_be_visible()
 
 
+def at_rules_fault(world: World, visitor: Visitor) -> None:
+    at_account(world, visitor)
+    visitor.page.get_by_role("link", name="Your rules").click()
+    visitor.page.get_by_label("Address of the app").fill("Chat")
+    visitor.page.get_by_label("Cannot sign you in").check()
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Nothing was saved")
+
+
 def at_change_of_a_rule(world: World, visitor: Visitor) -> None:
     at_rules(world, visitor)
-    visitor.page.get_by_label("Address of the app").fill(world.chat)
+    visitor.page.get_by_label("One of your apps").select_option(world.chat)
     visitor.page.get_by_label("Knows you only under an ID of its own").check()
     visitor.page.get_by_role("button", name="Save").click()
     expect(visitor.page.get_by_role("heading", level=1)).to_contain_text("Change your rule")
@@ -501,6 +510,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "account-activity-empty": at_nothing_older,
     "account-app": at_my_app,
     "account-rules": at_rules,
+    "account-rules-fault": at_rules_fault,
     "account-rule": at_change_of_a_rule,
     "account-import": at_import,
     "account-data": at_data,

@@ -1,16 +1,20 @@
 """My own rules: what widens wants a proof, what changes is told, and they are mine alone."""
 
+import html
+import re
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from oidc_bridge.storage import read
+from oidc_bridge.storage import read, write
+from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.whitelist import PersonRuleRow
 from tests.conftest import Clock
-from tests.driver import Person, fields_of, userinfo
+from tests.driver import WIKI, Person, fields_of, userinfo
 from tests.web.test_account import deliveries
+from tests.web.test_my_apps import fill
 from tests.web.test_whitelist import BOT, CHAT_APP, asked, let_unknown, plain, rule
 
 RULES = "/account/rules"
@@ -114,9 +118,6 @@ def test_an_operators_rule_that_leaves_mine_nothing_to_say_is_shown(
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("", "deny"),
-        ("javascript:x", "deny"),
-        ("https://a@b.example", "deny"),
         ("client:nobody", "deny"),
         (BOT, "nonsense"),
     ],
@@ -129,6 +130,70 @@ def test_what_is_no_rule_is_refused(app: Flask, ann: Person, name: str, word: st
     assert answer.status_code == 400
     assert "form_malformed" in answer.text
     assert rules(app) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"app": "javascript:x"}, "That is not the address of an app."),
+        ({"app": "https://a@b.example"}, "That is not the address of an app."),
+        ({"mine": "javascript:x"}, "That is not the address of an app."),
+        ({}, "Choose one of your apps"),
+        ({"app": " "}, "Choose one of your apps"),
+        ({"app": BOT, "mine": CHAT_APP}, "not both"),
+    ],
+)
+def test_what_names_no_app_is_said_where_it_was_written(
+    app: Flask, ann: Person, given: dict[str, str], words: str
+) -> None:
+    ann.tokens()
+
+    answer = ann.press_on(RULES, RULES, **{"app": "", "say": "deny", **given})
+
+    assert answer.status_code == 400
+    assert words in plain(answer.text)
+    assert 'value="deny" checked' in answer.text
+    assert rules(app) == []
+
+
+def choices(person: Person) -> list[tuple[str, str]]:
+    found = re.findall(r'<option value="(.+?)">(.*?)</option>', person.get(RULES).text)
+    return [(name, html.unescape(title)) for name, title in found]
+
+
+def test_my_apps_are_offered_latest_first_until_a_rule_is_about_them(
+    app: Flask, ann: Person, clock: Clock
+) -> None:
+    assert "<select" not in ann.get(RULES).text
+    ann.tokens()
+    clock.advance(seconds=1)
+    ann.tokens(WIKI)
+    of_chat, of_wiki = (CHAT_APP, "chat.example"), ("client:wiki", "The Wiki")
+    assert choices(ann) == [of_wiki, of_chat]
+
+    ann.press_on(RULES, RULES, mine="client:wiki", app="", say="deny", confirm="yes")
+
+    assert rules(app) == [("client:wiki", "deny")]
+    assert choices(ann) == [of_chat]
+
+
+def test_a_choice_shows_the_address_beside_what_an_app_calls_itself(
+    app: Flask, ann: Person
+) -> None:
+    ann.tokens()
+    with app.app_context():
+        write(lambda c: c.execute(update(ConsentRow).values(app_title="Bank\u202e & Co")))
+
+    assert choices(ann) == [(CHAT_APP, "Bank & Co (chat.example)")]
+
+
+def test_the_fifty_apps_used_last_are_offered(app: Flask, ann: Person) -> None:
+    ann.tokens()
+    fill(app, 60, 60)
+
+    offered = [name for name, _ in choices(ann)]
+
+    assert offered == [f"https://app{number:04}.example" for number in range(59, 9, -1)]
 
 
 def test_nobody_sees_or_touches_another_persons_rules(app: Flask, ann: Person, bob: Person) -> None:
