@@ -215,7 +215,7 @@ class _Inquiry:
         self.left_out += uncounted
         for text in listed:
             # Only what the service is trusted with, whatever else it lists.
-            if not is_name(text) or _find_trusted(text, self.services) != service:
+            if not is_name(text) or find_trusted(text, self.services) != service:
                 continue
             if text in self.refuted or text in self.confirmed:
                 continue
@@ -245,7 +245,8 @@ class _Inquiry:
         )
 
 
-def _find_trusted(text: str, services: tuple[NameService, ...]) -> NameService | None:
+def find_trusted(text: str, services: tuple[NameService, ...]) -> NameService | None:
+    """Return the service that is trusted with names of as many labels as *text* has."""
     labels = text.count(".") + 1
     return next((service for service in services if labels in service.labels), None)
 
@@ -253,7 +254,7 @@ def _find_trusted(text: str, services: tuple[NameService, ...]) -> NameService |
 def _find_service(text: str, services: tuple[NameService, ...]) -> NameService:
     if not is_name(text):
         raise ProofError("username_lookup", f"{text[:80]!a} is no name")
-    service = _find_trusted(text, services)
+    service = find_trusted(text, services)
     if service is None:
         raise ProofError("username_lookup", f"no service is trusted with names like {text}")
     return service

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from coincurve import PublicKey
+
 from oidc_bridge.errors import FetchError, ProofError
 from oidc_bridge.identity import Profile
 from oidc_bridge.ports import Fetch
@@ -42,7 +44,7 @@ def fetch_profile(url: str, *, signer: bytes, fetch: Fetch) -> dict[str, object]
     """
     # Security: a Fetch may know addresses of the operator's that it lets pass in clear (a name
     # service on loopback). This URL is a stranger's and must not profit from that.
-    if not _is_web_address(url):
+    if not is_web_address(url):
         raise ProofError("profile_lookup", "profile_url is no https address")
     try:
         fetched = fetch(url, max_bytes=_MAX_FILE)
@@ -65,7 +67,14 @@ def describe(profile: Mapping[str, object], *, email: str | None) -> Profile:
     )
 
 
-def _verified_claim(file: bytes, signer: bytes) -> dict[str, object]:
+def read_signed_profile(file: bytes) -> tuple[PublicKey, dict[str, object]]:
+    """Return the key that signed the profile in *file*, and the profile.
+
+    Anybody can sign one: whether this key may speak for somebody is for the caller to check.
+
+    Raises:
+        ProofError: if it is no profile, or was not signed by the key that it names.
+    """
     entries = parse_json(file)
     entry = entries[0] if isinstance(entries, list) and entries else None
     # Beside the token lies decodedToken, an unsigned copy. Never read that.
@@ -75,13 +84,18 @@ def _verified_claim(file: bytes, signer: bytes) -> dict[str, object]:
     token = parse(text)
     issuer = token.payload.get("issuer")
     key = parse_public_key(issuer.get("publicKey") if isinstance(issuer, dict) else None)
-    # Keys with equal hash are equal keys, so this says that the addresses agree.
-    if key.format() != signer:
-        raise ProofError("issuer", "signed by another key than the identity's")
     verify(token, key)
     claim = token.payload.get("claim")
     if not isinstance(claim, dict):
         raise ProofError("malformed", "claim is no object")
+    return key, claim
+
+
+def _verified_claim(file: bytes, signer: bytes) -> dict[str, object]:
+    key, claim = read_signed_profile(file)
+    # Keys with equal hash are equal keys, so this says that the addresses agree.
+    if key.format() != signer:
+        raise ProofError("issuer", "signed by another key than the identity's")
     return claim
 
 
@@ -103,12 +117,13 @@ def _first_picture(images: object) -> str | None:
         return None
     for image in images:
         url = image.get("contentUrl") if isinstance(image, dict) else None
-        if isinstance(url, str) and _is_web_address(url):
+        if isinstance(url, str) and is_web_address(url):
             return url
     return None
 
 
-def _is_web_address(url: str) -> bool:
+def is_web_address(url: str) -> bool:
+    """Return whether *url* is a short https address with a host and no password in it."""
     if len(url) > _MAX_URL or not _URL.fullmatch(url):
         return False
     try:
