@@ -14,6 +14,7 @@ from oidc_bridge.storage import (
     keys,
     ledger,
     names,
+    nonces,
     outbox,
     personas,
     registrations,
@@ -25,7 +26,7 @@ from oidc_bridge.storage import (
 # Importing the modules fills the metadata that autogenerate compares with.
 TABLES_OF = (
     *(accounts, apps, authorizations, challenges, consents, handovers, keys, ledger),
-    *(names, outbox, personas, registrations, requests, sessions, tokens),
+    *(names, nonces, outbox, personas, registrations, requests, sessions, tokens),
 )
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "")

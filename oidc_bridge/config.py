@@ -178,6 +178,27 @@ class Registration(_Part):
     allow_private: frozenset[Origin] = frozenset()
 
 
+class OiChatDoor(_Part):
+    """Whether chat apps may sign people in by a challenge that the app's own key answers."""
+
+    enabled: bool = False
+    # The right half of Matrix IDs there; every challenge names it.
+    server_name: str | None = Field(default=None, min_length=1, max_length=230)
+    # Not even a file in the app's storage is enough without its signature.
+    require_signature: bool = False
+    # Hubs where nobody but a key's holder writes into the key's folder; none, and a zone file
+    # cannot point to another key than the owner's.
+    gaia: frozenset[Origin] = frozenset({"https://gaia.blockstack.org", "https://gaia.hiro.so"})
+    # A Stacks API that still has zone files of names whose owners a v2 service tells.
+    zone_files: WebAddress | None = None
+
+    @model_validator(mode="after")
+    def _check_server_name(self) -> Self:
+        if self.enabled and not self.server_name:
+            raise ValueError("server_name is needed: every challenge names it")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of one bridge, checked."""
 
@@ -210,6 +231,7 @@ class Settings(BaseSettings):
     server: Server = Server()
     lifetimes: Lifetimes = Lifetimes()
     registration: Registration = Registration()
+    oichat: OiChatDoor = OiChatDoor()
 
     @property
     def host(self) -> str:

@@ -96,6 +96,7 @@ class TokenError(SentError):
 
 _AGAIN = "Start again from the app you wanted to sign in to."
 _RETRY = "Try again. If it keeps happening, try another wallet."
+_NEW_ONE = "Let the app make a new one, then try again."
 
 _EXPLANATIONS: dict[str, Explanation] = {
     # pages
@@ -353,6 +354,118 @@ _EXPLANATIONS: dict[str, Explanation] = {
         " happens with another wallet program, and also when a foreign site relays an answer.",
         "Sign in with the wallet that you used here before. If you have changed it, ask the people"
         " who run this server to accept the new one, or sign a message if you have added a key.",
+    ),
+    # a password that is a proof: OI Chat
+    "malformed_password": Explanation(
+        "We could not read this one-time password",
+        "It does not have the parts that such a password has.",
+        "Let the app make a new one, and copy all of it.",
+    ),
+    "malformed_name": Explanation(
+        "This is not a Blockstack name",
+        "The password names somebody, but not in the way that names are spelt.",
+        _NEW_ONE,
+    ),
+    "malformed_app": Explanation(
+        "We could not tell which app this is",
+        "The password names an app, but not by its web address.",
+        "Tell the people who make the app. It is nothing that you did.",
+    ),
+    "unknown_nonce": Explanation(
+        "We did not ask for this password",
+        "It answers a question that this server never put, or that is long over.",
+        _NEW_ONE,
+    ),
+    "nonce_expired": Explanation(
+        "This one-time password ran out",
+        "Such a password is good for five minutes.",
+        _NEW_ONE,
+    ),
+    "nonce_used": Explanation(
+        "This one-time password was used",
+        "Such a password works once, and a failed try uses it up too.",
+        _NEW_ONE,
+    ),
+    "nonce_open": Explanation(
+        "This question is open already",
+        "Another program has asked under the same number.",
+        _NEW_ONE,
+    ),
+    "nonces_many": Explanation(
+        "Too many sign-ins were begun from here",
+        "Only so many may be open at once.",
+        "Wait five minutes, then try again.",
+    ),
+    "name_unknown": Explanation(
+        "Nobody owns this name",
+        "The name service says so, or does not answer for names of this kind.",
+        "Check the name. If it is yours, see whether it has expired.",
+    ),
+    "zonefile_invalid": Explanation(
+        "This name leads to no profile",
+        "Its owner has written no address of a profile into the name's zone file.",
+        "Sign in on this server's page with your wallet instead.",
+    ),
+    "blocked_url": Explanation(
+        "We may not go where this leads",
+        "The name or the profile names an address that is not on the public web.",
+        "Sign in on this server's page with your wallet instead.",
+    ),
+    "fetch_failed": Explanation(
+        "Another server did not answer",
+        "The name service or your storage gave an error, or too much, or nothing in time.",
+        "Try again in a moment.",
+    ),
+    "profile_invalid": Explanation(
+        "Your profile could not be verified",
+        "It is damaged, or its signature does not fit.",
+        "Open your wallet and save your profile again.",
+    ),
+    "profile_key_mismatch": Explanation(
+        "This profile is not the name's",
+        "It is signed by a key that neither the name's owner nor its zone file points to.",
+        "Sign in on this server's page with your wallet instead.",
+    ),
+    "app_not_in_profile": Explanation(
+        "Your profile does not list this app",
+        "An app that signs you in must stand in your public profile, with its storage.",
+        "Sign in to the app with your wallet once more, and let it publish data.",
+    ),
+    "response_missing": Explanation(
+        "The app has not answered",
+        "There is nothing in its storage, and it sent no signature.",
+        _NEW_ONE,
+    ),
+    "challenge_mismatch": Explanation(
+        "The app answered another question",
+        "What it wrote or signed is not what this server asked for last.",
+        _NEW_ONE,
+    ),
+    "signature_missing": Explanation(
+        "The app has not signed",
+        "This server wants the answer signed by the app's key.",
+        "Use a newer version of the app, or sign in on this server's page.",
+    ),
+    "signature_invalid": Explanation(
+        "The app's signature does not fit",
+        "It was not made over our question by the key of the app's storage.",
+        _NEW_ONE,
+    ),
+    "localpart_mismatch": Explanation(
+        "This password is for somebody else",
+        "The user name is not one that it can open.",
+        "Use your name, or your name, a plus sign and the app's host.",
+    ),
+    "app_not_allowed": Explanation(
+        "This app may not sign in as you",
+        "Here, an app may be you only if you or the people who run this server allow it. It may"
+        " have an ID of its own: your name, a plus sign and its host.",
+        "To let it be you, allow it on your account page.",
+    ),
+    "server_mismatch": Explanation(
+        "This password is for another homeserver",
+        "It answers a question that names another Matrix server.",
+        _NEW_ONE,
     ),
 }
 

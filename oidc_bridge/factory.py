@@ -19,6 +19,7 @@ from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.names import NameService
+from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.proofs.stacks import Stacks
 from oidc_bridge.sitting import methods_of
 from oidc_bridge.storage import db
@@ -40,6 +41,7 @@ from oidc_bridge.web import (
     logos,
     my_apps,
     naming,
+    oichat,
     par,
     personas,
     public,
@@ -104,12 +106,16 @@ def create_app(
     reach = fetch or make_fetch(settings)
     strangers = fetch or make_strangers_fetch(settings, exempt=settings.registration.allow_private)
     keys = FetchedKeys(strangers)
-    install(app, Bridge(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock))
+    chat = make_oichat(settings, fetch)
+    parts = Bridge(
+        settings, seal, proofs, services, reach, snapshots, strangers, keys, clock, oichat=chat
+    )
+    install(app, parts)
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
-        *(sign_out, end_session),
+        *(sign_out, end_session, oichat),
         *(
             home,
             apps,
@@ -239,6 +245,24 @@ def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
     ]
     enabled = methods_of(settings.sign_in.accept)
     return [proof for proof in proofs if proof.method in enabled]
+
+
+def make_oichat(settings: Settings, fetch: Fetch | None = None) -> OiChat | None:
+    """Return what checks the passwords of chat apps, if the operator wants them."""
+    door = settings.oichat
+    if not door.enabled or door.server_name is None:
+        return None
+    zone_files = NameService(door.zone_files, frozenset({2})) if door.zone_files else None
+    return OiChat(
+        server_name=door.server_name,
+        services=name_services(settings),
+        fetch=fetch or make_fetch(settings),
+        # No exemption holds for addresses that come from people's profiles.
+        strangers=fetch or make_strangers_fetch(settings, exempt=frozenset()),
+        gaia=door.gaia,
+        zone_files=zone_files,
+        require_signature=door.require_signature,
+    )
 
 
 def name_services(settings: Settings) -> tuple[NameService, ...]:

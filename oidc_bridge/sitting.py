@@ -135,7 +135,8 @@ def _why_more(response: Proven, own: frozenset[str]) -> str | None:
         return None
     if response.known.stx_addresses:
         return "linked_key"
-    return None if response.known.account_id else "first_sight"
+    # An account that the key opened by another method only (OI Chat's) has seen no answer yet.
+    return None if response.known.identity_id else "first_sight"
 
 
 def _whose_message(response: Proven) -> str | None:

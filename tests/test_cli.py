@@ -1053,6 +1053,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 pushed requests",
         "       0 challenges",
         "       0 handovers",
+        "       0 nonces of chat apps",
         "       0 access tokens",
         "       0 refresh tokens",
         "       0 used client assertions and DPoP proofs",

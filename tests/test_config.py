@@ -13,6 +13,7 @@ from oidc_bridge.config import (
     Lifetimes,
     NameLookup,
     Names,
+    OiChatDoor,
     Registration,
     Server,
     Settings,
@@ -144,6 +145,8 @@ GOOD_VALUES = [
     ("names", "{cache = 86400, budget = 30}"),
     ("names", '{services = [{url = "https://n.example", labels = [2, 3], system = "v1"}]}'),
     ("names", '{services = [{url = "https://n.example", labels = [3], system = "legacy"}]}'),
+    ("oichat", '{enabled = true, server_name = "chat.example", gaia = []}'),
+    ("oichat", '{zone_files = "https://n.example", require_signature = true}'),
     ("wallets", f'[{{name = "{"w" * 40}", url = "https://w.example/auth?a=b"}}]'),
 ]
 
@@ -185,6 +188,10 @@ BAD_VALUES = [
     ("names", "{budget = 31}", "names.budget"),
     ("names", "{budget = nan}", "names.budget"),
     ("names", "{cahce = 1}", "names.cahce"),
+    ("oichat", "{enabled = true}", "oichat"),
+    ("oichat", '{server_name = ""}', "oichat.server_name"),
+    ("oichat", '{gaia = ["gaia.example"]}', "oichat.gaia.0"),
+    ("oichat", '{gaia = ["https://gaia.example/hub"]}', "oichat.gaia.0"),
     ("names", '[{url = "https://n.example"}]', "names"),
     ("names", '{services = [{url = "ftp://n.example"}]}', "names.services.0.url"),
     ("names", '{services = [{url = "https://n.example", labels = []}]}', "names.services.0.labels"),
@@ -569,6 +576,7 @@ def test_the_example_names_every_setting_and_no_other():
     assert set(example["server"]) == names_of(Server)
     assert set(example["lifetimes"]) == names_of(Lifetimes)
     assert set(example["registration"]) == names_of(Registration)
+    assert set(example["oichat"]) == names_of(OiChatDoor)
     assert set(example["wallets"][0]) == names_of(WebWallet)
     assert set(example["names"]) == names_of(Names)
     assert set(example["names"]["services"][0]) == names_of(NameLookup)
@@ -583,6 +591,7 @@ def test_the_example_shows_the_defaults(read, tmp_path):
 
     apart: dict[str, object] = {**dict.fromkeys(_EXAMPLES, True)}
     apart["registration"] = {"allow_private"}
+    apart["oichat"] = {"server_name", "zone_files"}
     assert shown.model_dump(exclude=apart) == default.model_dump(exclude=apart)
     (service,) = shown.names.services
     assert shown.names == Names(services=(NameLookup(url=service.url),))

@@ -67,6 +67,7 @@ HARMLESS = {
     ("apps/manifest.py", "address != Address(address.hash160)"): "an address is public",
     ("web/as_whom.py", "code in session.unconfirmed"): "the code of a note to the person",
     ("web/data.py", "answer.status_code != _GIVEN"): "the status of an answer",
+    ("web/oichat.py", "words[0] != nonce"): "both were sent by the client that answers",
     ("web/session.py", "find_browser() != browser"): "both were sent by the browser that asks",
 }
 UNPACKS_CODE = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "jsonpickle"}

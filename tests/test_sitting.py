@@ -70,6 +70,13 @@ def test_todays_answer_at_first_sight_needs_a_message_of_the_account_that_it_nam
     assert find_need("either", [response()]) == Need(MESSAGE, "SP-ANN", "first_sight")
 
 
+def test_an_account_that_only_a_chat_app_opened_has_seen_no_answer_yet():
+    # Else whoever signed in by OI Chat once could be signed in by a stolen answer from then on.
+    by_chat = Known("ann", None, None)
+
+    assert find_need("either", [response(by_chat)]) == Need(MESSAGE, "SP-ANN", "first_sight")
+
+
 def test_todays_answer_is_enough_for_somebody_who_never_had_more():
     assert find_need("either", [response(ANNS)]) is None
 

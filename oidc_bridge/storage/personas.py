@@ -80,6 +80,19 @@ _TAKEN = select(PersonaRow.localpart).where(
     PersonaRow.client_id == bindparam("client_id"),
     PersonaRow.localpart.in_(bindparam("wanted", expanding=True)),
 )
+_AS = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
+    PersonaRow.account_id == bindparam("account_id"),
+    PersonaRow.client_id == bindparam("client_id"),
+    PersonaRow.app == bindparam("app"),
+)
+
+
+def persona_as(connection: Connection, account_id: str, client_id: str, app: str) -> Persona | None:
+    """Return the main persona of an account at a client, or that of one *app*, if there is one."""
+    row = connection.execute(
+        _AS, {"account_id": account_id, "client_id": client_id, "app": app}
+    ).first()
+    return None if row is None else Persona(*row)
 
 
 def personas_of(connection: Connection, account_id: str) -> Sequence[KnownPersona]:

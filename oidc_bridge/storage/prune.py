@@ -11,6 +11,7 @@ from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
+from oidc_bridge.storage.nonces import NonceRow
 from oidc_bridge.storage.once import UsedJtiRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.personas import PersonaRow
@@ -37,6 +38,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("pushed requests", PushedRow),
         ("challenges", ChallengeRow),
         ("handovers", HandoverRow),
+        ("nonces of chat apps", NonceRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),
         ("used client assertions and DPoP proofs", UsedJtiRow),

@@ -30,6 +30,7 @@ from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.names import NameService
+from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.seal import Seal
 from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
@@ -66,6 +67,7 @@ class Bridge:
     strangers: Fetch
     client_keys: FetchedKeys
     clock: Callable[[], datetime]
+    oichat: OiChat | None = None
 
 
 def system_clock() -> datetime:
@@ -186,7 +188,7 @@ def source_of(redirect_uri: str) -> str:
 
 
 def _is_protocol(path: str) -> bool:
-    return path in _PROTOCOL or path.startswith("/register/")
+    return path in _PROTOCOL or path.startswith(("/register/", "/c/", "/proofs/"))
 
 
 def _add_headers(answer: Response) -> Response:

@@ -13,7 +13,13 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge
 
-_METHODS = {"blockstack": "Your Blockstack identity", "stacks": "Your Stacks account"}
+# How a session ends that no browser has: a chat app's, which came with a password.
+WITHOUT_BROWSER = " (one-time password)"
+_METHODS = {
+    "blockstack": "Your Blockstack identity",
+    "stacks": "Your Stacks account",
+    "oichat": "Your Blockstack identity, by a chat app",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,8 @@ def method_in_words(method: str) -> str:
 
 def device_of(user_agent: str) -> str:
     """Return words for a browser, e.g. "Firefox on Android"."""
+    if user_agent.endswith(WITHOUT_BROWSER):
+        return user_agent
     seen = parse(user_agent)
     browser = seen.user_agent.family if seen.user_agent else ""
     system = seen.os.family if seen.os else ""

@@ -1,0 +1,333 @@
+"""OI Chat: a challenge that the person's own app answered, found by the person's name alone.
+
+No page of ours is involved. The client asks for a challenge under a nonce of its own, and the app
+answers with the key that the wallet derived for it: by writing the challenge into its bucket, as
+clients did in 2019, or by signing it. Then three words go where a password would:
+
+    client  nonce|appDomain|blockstackId
+    us      name ─▶ zone file ─▶ signed profile ─▶ apps[appDomain], the bucket ─▶ mxid.json
+
+So what is proved is that somebody can write into the bucket of one app, or holds the app's key.
+That is the app, not the person. As whom it comes is a matter of the whitelist, and it is asked
+every time.
+
+Source: npm ``blockstack`` 19, ``storage``; the challenge service and password provider of OI Chat.
+"""
+
+import re
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import Literal
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from oidc_bridge.errors import ProofError
+from oidc_bridge.origins import read_origin
+from oidc_bridge.ports import Fetch
+from oidc_bridge.proofs.addresses import Address, parse_address, public_key_to_address
+from oidc_bridge.proofs.jsontokens import CURVE_ORDER, parse_object, parse_public_key
+from oidc_bridge.proofs.named_profile import (
+    GAIA,
+    NamedProfile,
+    fetch_text,
+    find_profile,
+    is_in_folder_of,
+)
+from oidc_bridge.proofs.names import NameService, is_name
+
+OICHAT = "oichat"
+LIFE = 300
+FILE = "mxid.json"
+
+# What Math.random() writes: digits, a dot, now and then e-7; before it an address or a key.
+_NONCE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_DROPPED = re.compile(r"[^A-Za-z0-9_]")
+# The longest signature there is has 72 bytes.
+_SIGNATURE = re.compile(r"(?:[0-9a-f]{2}){8,72}")
+_MAX_FILE = 4096
+
+Form = Literal["main", "alone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """The three words that a client sends as a password."""
+
+    nonce: str
+    app: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature over the challenge, as ``mxid.json.sig`` writes it: all in lower-case hex.
+
+    Attributes:
+        public_key: Compressed.
+        signature: DER, with a low or a high S.
+    """
+
+    public_key: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who stands behind a password, as their own signed profile says."""
+
+    password: Password
+    profile: NamedProfile
+    bucket: str
+
+    @property
+    def subject(self) -> Address:
+        """The key that signed the profile: it is who is signed in, whatever the name."""
+        return self.profile.key_address
+
+    @property
+    def app_address(self) -> Address | None:
+        """Of the app's key, which the bucket is called after; None if it is called otherwise."""
+        try:
+            return parse_address(self.bucket.rstrip("/").rpartition("/")[2])
+        except ProofError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What the user field asks for.
+
+    Attributes:
+        form: As the person themselves, which the app must be allowed, or as the app's own user.
+        by_address: In the form that OI Chat gave its users before names: an address, lower-cased.
+    """
+
+    localpart: str
+    form: Form
+    by_address: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OiChat:
+    """Finds people by their names and checks what their apps answered.
+
+    Attributes:
+        server_name: Of the homeserver; every challenge names it.
+        services, fetch: Name services, and what reaches them.
+        strangers: Reaches what zone files and profiles name, which anybody wrote.
+        gaia, zone_files: see `find_profile`.
+        require_signature: Whether writing into the bucket is not enough.
+    """
+
+    server_name: str
+    services: tuple[NameService, ...]
+    fetch: Fetch
+    strangers: Fetch
+    gaia: frozenset[str] = GAIA
+    zone_files: NameService | None = None
+    require_signature: bool = False
+
+    def challenge(self, app: str, secret: str) -> str:
+        """Return the one line that an app is to answer.
+
+        Args:
+            app: Origin of the app; ``""`` if none was told.
+            secret: Text of 256 random bits.
+        """
+        return " ".join(filter(None, (self.server_name, app, secret)))
+
+    def find(self, password: Password) -> Found:
+        """Return whose *password* claims to be, and where the answer lies. Nothing is proved yet.
+
+        Raises:
+            ProofError: what `find_profile` raises; ``app_not_in_profile``.
+        """
+        profile = find_profile(
+            password.name,
+            services=self.services,
+            fetch=self.fetch,
+            strangers=self.strangers,
+            gaia=self.gaia,
+            zone_files=self.zone_files,
+        )
+        bucket = profile.apps.get(password.app)
+        if bucket is None:
+            raise ProofError("app_not_in_profile", f"{password.name}: {password.app}")
+        # What follows is a file's name, and the folder before it a key's.
+        if "?" in bucket or "#" in bucket:
+            raise ProofError("blocked_url", "a bucket with a query or a fragment")
+        return Found(password, profile, bucket.rstrip("/") + "/")
+
+    def read_user(self, user: str, found: Found) -> User:
+        """Return what the user field asks for.
+
+        Args:
+            user: A localpart or a whole Matrix ID, in any case, as people type them.
+
+        Raises:
+            ProofError: ``localpart_mismatch`` if that is somebody else.
+        """
+        localpart = user.strip().lower()
+        if localpart.startswith("@"):
+            localpart = localpart[1:].removesuffix(f":{self.server_name.lower()}")
+        name, app = found.password.name, found.app_address
+        apps_own = f"{name}+{host_of(found.password.app)}"
+        if localpart == name:
+            return User(localpart, "main", by_address=False)
+        if localpart == found.subject.btc.lower():
+            return User(localpart, "main", by_address=True)
+        if localpart == apps_own:
+            return User(localpart, "alone", by_address=False)
+        if app is not None and localpart == app.btc.lower():
+            return User(localpart, "alone", by_address=True)
+        raise ProofError("localpart_mismatch", f"{user[:80]!a} is not {name}")
+
+    def check_answer(
+        self, found: Found, user: User, challenge: str, posted: Signature | None
+    ) -> bool:
+        """Check that the app answered *challenge*; return whether it signed.
+
+        Args:
+            posted: A signature that came instead of a file.
+
+        Raises:
+            ProofError: ``signature_invalid``; without *posted* also ``response_missing``,
+                ``challenge_mismatch``, ``signature_missing``, ``blocked_url``, ``fetch_failed``.
+        """
+        if posted is not None:
+            check_bucket_signature(found, challenge, posted)
+            return True
+        file = fetch_text(found.bucket + FILE, strangers=self.strangers, max_bytes=_MAX_FILE)
+        if file is None:
+            raise ProofError("response_missing", found.bucket)
+        if not compare_digest(file, challenge.encode()):
+            raise ProofError("challenge_mismatch", f"{len(file)} bytes in {found.bucket}")
+        if not self.require_signature and self._is_bound(found, user):
+            return False
+        signature = self._read_signature(found)
+        if signature is None:
+            raise ProofError("signature_missing", found.bucket)
+        check_bucket_signature(found, challenge, signature)
+        return True
+
+    def _is_bound(self, found: Found, user: User) -> bool:
+        """Return whether the file alone says that it is *user* who wrote it.
+
+        Security: a person's profile names their buckets, and may name anybody's address at a
+        server of their own. Where the address is the user, only a hub that checks who writes, or
+        the key itself, says that it is theirs.
+        """
+        address = found.app_address
+        if user.form == "main" or not user.by_address or address is None:
+            return True
+        return is_in_folder_of(found.bucket + FILE, address, self.gaia)
+
+    def _read_signature(self, found: Found) -> Signature | None:
+        url = f"{found.bucket}{FILE}.sig"
+        file = fetch_text(url, strangers=self.strangers, max_bytes=_MAX_FILE)
+        if file is None:
+            return None
+        try:
+            members = parse_object(file)
+        except ProofError as error:
+            raise ProofError("signature_invalid", str(error)) from error
+        return read_signature(members.get("publicKey"), members.get("signature"))
+
+
+def read_password(text: str) -> Password:
+    """Return the three words of a password.
+
+    Raises:
+        ProofError: ``malformed_password``, ``malformed_name``, ``malformed_app``.
+    """
+    parts = text.split("|")
+    if len(parts) != 3:
+        raise ProofError("malformed_password", f"{len(parts)} parts, expected 3")
+    nonce, app, name = parts
+    if not is_nonce(nonce):
+        raise ProofError("malformed_password", "the nonce has other characters than a nonce has")
+    if not is_name(name):
+        raise ProofError("malformed_name", f"{name[:80]!a}")
+    if not is_app_domain(app):
+        raise ProofError("malformed_app", f"{app[:80]!a}")
+    return Password(nonce, app, name)
+
+
+def is_nonce(text: str) -> bool:
+    """Return whether *text* is one that clients make."""
+    return _NONCE.fullmatch(text) is not None
+
+
+def txid_of(nonce: str) -> str:
+    """Return what the challenge service of old called a nonce."""
+    return _DROPPED.sub("", nonce)
+
+
+def is_app_domain(text: str) -> bool:
+    """Return whether *text* is an https origin, spelt as browsers spell it."""
+    try:
+        origin = read_origin(text)
+    except ValueError:
+        return False
+    # A host with a dot at its end is another origin to browsers and the same app to people.
+    is_one = origin.scheme == "https" and not origin.host.endswith(".")
+    return is_one and str(origin) == text
+
+
+def host_of(app: str) -> str:
+    """Return what stands after the ``+`` in the localpart of an app's own user.
+
+    Matrix appendices, "User Identifiers": a colon cannot stand there.
+    """
+    return urlsplit(app).netloc.replace(":", "=3a")
+
+
+def read_signature(public_key: object, signature: object) -> Signature:
+    """Return a signature whose parts have the form of one.
+
+    Raises:
+        ProofError: ``signature_invalid``.
+    """
+    try:
+        parse_public_key(public_key)
+    except ProofError as error:
+        raise ProofError("signature_invalid", error.detail) from error
+    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
+        raise ProofError("signature_invalid", "signature is not short lower-case hex")
+    return Signature(str(public_key), signature)
+
+
+def check_signature(text: str, signed: Signature) -> None:
+    """Check that the key of *signed* made it over *text*.
+
+    Raises:
+        ProofError: ``signature_invalid``.
+    """
+    key = parse_public_key(signed.public_key)
+    try:
+        r, s = decode_dss_signature(bytes.fromhex(signed.signature))
+    except ValueError as error:
+        raise ProofError("signature_invalid", "not DER") from error
+    # CVE-2022-21449: a verifier that takes zeros takes every message.
+    if not (0 < r < CURVE_ORDER and 0 < s < CURVE_ORDER):
+        raise ProofError("signature_invalid", "R or S is out of range")
+    # The JavaScript library does not lower S, and libsecp256k1 takes a low one only.
+    der = encode_dss_signature(r, min(s, CURVE_ORDER - s))
+    if not key.verify(der, text.encode()):
+        raise ProofError("signature_invalid", "not made by this key over the challenge")
+
+
+def check_bucket_signature(found: Found, challenge: str, signed: Signature) -> None:
+    """Check that the key of the app's bucket made *signed* over *challenge*.
+
+    Raises:
+        ProofError: ``signature_invalid``.
+    """
+    key = parse_public_key(signed.public_key)
+    if public_key_to_address(key.format()) != found.app_address:
+        raise ProofError("signature_invalid", f"not the key of {found.bucket}")
+    check_signature(challenge, signed)

@@ -1,0 +1,285 @@
+"""From a chat app's good answer to a Matrix user: account, whitelist, persona, and how to end it.
+
+What came by a password is shown and ended like all else: the app is among the person's apps, and
+what it opened among the places where they are signed in.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.consent import Question
+from oidc_bridge.apps.whitelist import Said, judge_for, rule_name
+from oidc_bridge.errors import ProofError
+from oidc_bridge.identity import Identity, Name, Profile
+from oidc_bridge.matrix.localpart import is_legal
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.scopes import Person, claims_for
+from oidc_bridge.origins import read_origin
+from oidc_bridge.proofs.names import NameReport
+from oidc_bridge.proofs.oichat import OICHAT, Found, Password, User
+from oidc_bridge.seal import digest_of, new_secret
+from oidc_bridge.sitting import Known, Proven
+from oidc_bridge.storage import consents, new_id
+from oidc_bridge.storage.accounts import find_known, open_account
+from oidc_bridge.storage.authorizations import add_authorization
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.names import keep_names
+from oidc_bridge.storage.personas import MAIN, Persona, add_persona, free_localpart, persona_as
+from oidc_bridge.storage.sessions import Session, open_session
+from oidc_bridge.storage.whitelist import find_said
+from oidc_bridge.web import bridge
+from oidc_bridge.web.cards import WITHOUT_BROWSER
+
+log = logging.getLogger(__name__)
+
+# What a homeserver learns of a person by a password: who they are, and what they are called.
+_SCOPES = ("openid", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who has proved themselves by a password.
+
+    Attributes:
+        display_name: ``None`` if they told none.
+        subject: the ``sub`` that the homeserver gets at SSO too, so that both find one user.
+        known: whether the bridge knew them at this homeserver before.
+        session: the ``sid`` that signs the device out when its right ends; ``""`` if it has none.
+    """
+
+    localpart: str
+    display_name: str | None
+    subject: str
+    known: bool
+    session: str = ""
+
+
+def check_early(
+    connection: Connection, client: Client, found: Found, wanted: User, *, now: datetime
+) -> None:
+    """Refuse what will be refused before the person's storage is asked; `arrive` decides.
+
+    Raises:
+        ProofError: ``account_blocked``, ``app_not_allowed``.
+    """
+    known = find_known(connection, _identity(found, None, now))
+    if known.is_blocked:
+        raise ProofError("account_blocked", found.subject.c32)
+    name = rule_name(client, found.password.app)
+    said = find_said(connection, known.account_id or "", [name], now=now)[name]
+    # Somebody new may be on a list by a name that we do not know as theirs yet.
+    if known.account_id is not None or said.is_listed:
+        _check_verdict(client, found.password, wanted, said)
+
+
+def arrive(
+    connection: Connection, client: Client, found: Found, wanted: User, *, now: datetime
+) -> SignedIn:
+    """Open the account, ask the whitelist, and say as whom the homeserver knows the person.
+
+    Raises:
+        ProofError: ``account_blocked``, ``app_not_allowed``, ``localpart_mismatch``; then nothing
+            was changed.
+    """
+    session = _open(connection, found, now)
+    app = found.password.app
+    rule = rule_name(client, app)
+    said = find_said(connection, session.account_id, [rule], now=now)[rule]
+    _check_verdict(client, found.password, wanted, said)
+    persona, is_known = _persona(connection, session.account_id, client, found, wanted, now)
+    told = session.profile if wanted.form == "main" else Profile()
+    person = Person(persona.sub, persona.localpart, told.display_name, told.picture, None)
+    sid = _authorize(connection, session, client, persona.id or "", app, person, now)
+    _remember(connection, session, client, app, wanted, person, now)
+    record(
+        connection,
+        "signed in",
+        now=now,
+        account_id=session.account_id,
+        client_id=client.id,
+        method=OICHAT,
+        app=app,
+        as_whom=wanted.form,
+        name=found.password.name,
+        session=session.id,
+    )
+    log.info("signed in method=%s account=%s app=%s", OICHAT, session.account_id, app)
+    return SignedIn(persona.localpart, told.display_name, persona.sub, is_known, sid)
+
+
+def _identity(found: Found, known: Known | None, now: datetime) -> Identity:
+    # Name and picture are the person's own by now, and no chat app changes them again.
+    is_new = known is not None and known.account_id is None
+    profile = found.profile.profile if is_new else Profile()
+    return Identity(OICHAT, found.subject.c32, now, names_host=True, profile=profile)
+
+
+def _check_verdict(client: Client, asked: Password, wanted: User, said: Said) -> None:
+    """Hold that the app may come as whom it wants to: nobody asks the person now."""
+    verdict = judge_for(client, asked.app, said)
+    if not verdict.permits(wanted.form):
+        raise ProofError("app_not_allowed", f"{asked.app} as {wanted.form}: {verdict.word}")
+
+
+def _open(connection: Connection, found: Found, now: datetime) -> Session:
+    """Open the account, with a session for what is not a browser: nobody has its cookie."""
+    known = find_known(connection, _identity(found, None, now))
+    opened = open_account(connection, [Proven(_identity(found, known, now), known)])
+    if found.profile.is_owners:
+        name = Name(found.password.name, found.profile.owner, now)
+        report = NameReport(confirmed=(name,), is_complete=False)
+        keep_names(connection, opened.account_id, opened.identity_id, report, now=now)
+    return open_session(
+        connection,
+        opened,
+        cookie=new_secret(),
+        current=None,
+        user_agent=_title(found.password.app) + WITHOUT_BROWSER,
+        proved_at=now,
+        expires_at=now + timedelta(seconds=bridge().settings.lifetimes.session),
+    )
+
+
+def _persona(
+    connection: Connection,
+    account_id: str,
+    client: Client,
+    found: Found,
+    wanted: User,
+    now: datetime,
+) -> tuple[Persona, bool]:
+    """Return as whom the homeserver knows the person, and whether it did before.
+
+    Two Matrix users may be one person's: OI Chat called them by their address in 2019. Each stays
+    what it is. Else whoever is known to the homeserver already stays who they are, by whatever
+    name they come.
+
+    Raises:
+        ProofError: ``localpart_mismatch`` if the localpart is somebody else's, or no Matrix ID.
+    """
+    key = MAIN if wanted.form == "main" else found.password.app
+    usual = persona_as(connection, account_id, client.id, key)
+    if usual is not None and usual.localpart != wanted.localpart and _are_two(usual, wanted):
+        key = f"{OICHAT}:{wanted.localpart}"
+        usual = persona_as(connection, account_id, client.id, key)
+    if usual is not None:
+        return usual, True
+    if wanted.form == "alone" and not wanted.by_address:
+        _hold_name(connection, account_id, client, found.password.name, now)
+    return _register(connection, account_id, client, key, wanted.localpart, now), False
+
+
+def _are_two(known: Persona, wanted: User) -> bool:
+    """Return whether a person is another Matrix user under the *wanted* ID.
+
+    A name has a dot. What has none and is no c32 address (``sp...``) is one in OI Chat's form.
+    """
+    is_address = "." not in known.localpart and known.localpart.startswith("1")
+    return wanted.by_address or is_address
+
+
+def _hold_name(
+    connection: Connection, account_id: str, client: Client, name: str, now: datetime
+) -> None:
+    """See to it that ``alice.id+chat.example`` never belongs to somebody else than ``alice.id``."""
+    main = persona_as(connection, account_id, client.id, MAIN)
+    if main is None:
+        _register(connection, account_id, client, MAIN, name, now)
+    elif main.localpart != name:
+        key = f"{OICHAT}:{name}"
+        if persona_as(connection, account_id, client.id, key) is None:
+            _register(connection, account_id, client, key, name, now)
+
+
+def _register(
+    connection: Connection,
+    account_id: str,
+    client: Client,
+    key: str,
+    localpart: str,
+    now: datetime,
+) -> Persona:
+    # Synapse takes "=" in a localpart that is not made of a claim.
+    if not is_legal(localpart.replace("=3a", "+"), client.server_name):
+        raise ProofError("localpart_mismatch", f"{localpart} can be no Matrix ID")
+    try:
+        free_localpart(connection, client.id, [localpart])
+    except LookupError as error:
+        raise ProofError("localpart_mismatch", f"{localpart} is somebody else's") from error
+    return add_persona(connection, account_id, client.id, localpart=localpart, now=now, app=key)
+
+
+def _authorize(
+    connection: Connection,
+    session: Session,
+    client: Client,
+    persona_id: str,
+    app: str,
+    person: Person,
+    now: datetime,
+) -> str:
+    """Keep what the homeserver got, as for a code that was spent; return the ``sid`` to end it."""
+    sid = new_id()
+    add_authorization(
+        connection,
+        {
+            "id": new_id(),
+            "client_id": client.id,
+            "account_id": session.account_id,
+            "session_id": session.id,
+            "persona_id": persona_id,
+            "app": app,
+            "sid": sid,
+            "scopes": list(_SCOPES),
+            "claims": list(claims_for(_SCOPES, person)),
+            "redirect_uri": "",
+            "code_challenge": "",
+            # There is no code: this is the hash of what nobody knows, and it is spent.
+            "code_digest": digest_of(new_secret()),
+            "code_expires_at": now,
+            "code_spent_at": now,
+            "authenticated_at": now,
+            "created_at": now,
+        },
+    )
+    return sid
+
+
+def _remember(
+    connection: Connection,
+    session: Session,
+    client: Client,
+    app: str,
+    wanted: User,
+    person: Person,
+    now: datetime,
+) -> None:
+    """Show the app among the person's, from where they can take away what it has.
+
+    It is no yes to anything else: not remembered, it lets no later request pass unasked.
+    """
+    known = consents.find_known(connection, session.account_id, client.id, app)
+    if known.consent is not None:
+        return
+    claims = tuple(claims_for(_SCOPES, person))
+    consents.remember_consent(
+        connection,
+        session.account_id,
+        client.id,
+        app,
+        app_title=_title(app),
+        as_whom=wanted.form,
+        question=Question(_SCOPES, claims, client.name, person.localpart),
+        granted=_SCOPES,
+        remembered_until=None,
+        replaces=None,
+        receipt=None,
+        now=now,
+    )
+
+
+def _title(app: str) -> str:
+    return read_origin(app).netloc
