@@ -10,6 +10,7 @@ are spared the check of scheme and address; every other limit holds for them too
 """
 
 import ipaddress
+import json
 import re
 import socket
 import ssl
@@ -35,7 +36,7 @@ from urllib3.exceptions import HTTPError
 
 from oidc_bridge import __version__
 from oidc_bridge.errors import ConfigError, FetchError
-from oidc_bridge.ports import Fetch, Fetched
+from oidc_bridge.ports import Fetch, Fetched, PostJson
 
 _URL = re.compile(r"https?://[!-~]+")
 _CHUNK = 16384
@@ -76,7 +77,7 @@ class GuardedFetch:
     def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
         """GET *url*; see `oidc_bridge.ports.Fetch`. No *budget* is larger than our own."""
         seconds = self.budget if budget is None else min(budget, self.budget)
-        return self._within_budget("GET", url, fields=None, max_bytes=max_bytes, budget=seconds)
+        return self._within_budget("GET", url, None, max_bytes=max_bytes, budget=seconds)
 
     def post_form(
         self, url: str, fields: Mapping[str, str], *, is_operators: bool = False
@@ -92,18 +93,26 @@ class GuardedFetch:
         return self._within_budget(
             "POST",
             url,
-            fields=fields,
+            fields,
             max_bytes=_MAX_FORM_ANSWER,
             budget=self.budget,
             is_exempt=is_operators,
         )
 
+    def post_json(
+        self, url: str, document: Mapping[str, object], *, max_bytes: int, budget: float
+    ) -> Fetched:
+        """POST *document* as ``application/json``; see `oidc_bridge.ports.PostJson`."""
+        body = json.dumps(document).encode()
+        seconds = min(budget, self.budget)
+        return self._within_budget("POST", url, body, max_bytes=max_bytes, budget=seconds)
+
     def _within_budget(
         self,
         method: str,
         url: str,
+        body: Mapping[str, str] | bytes | None,
         *,
-        fields: Mapping[str, str] | None,
         max_bytes: int,
         budget: float,
         is_exempt: bool = False,
@@ -115,7 +124,7 @@ class GuardedFetch:
         adapter = _LeashedAdapter(leash, self._tls) if is_exempt else _GuardedAdapter(leash)
         # A socket's own timeout starts anew with every byte, and resolving a name has none. So
         # the exchange runs beside us, and is cut from here when its time is over.
-        exchange = partial(_exchange, adapter, method, url, fields, max_bytes, budget)
+        exchange = partial(_exchange, adapter, method, url, body, max_bytes, budget)
         if not self._free.acquire(blocking=False):
             raise FetchError("fetch_failed", f"{self.at_once} requests are under way already")
         future = self._workers.submit(exchange)
@@ -150,6 +159,26 @@ class Deadline:
             raise FetchError("fetch_failed", "no time is left for it")
         budget = left if budget is None else min(budget, left)
         return self._fetch(url, max_bytes=max_bytes, budget=budget)
+
+
+class PostDeadline:
+    """A `PostJson` of which all calls together may take so long, counted from its making.
+
+    Args:
+        post: Makes the calls.
+        seconds: For all of them.
+    """
+
+    def __init__(self, post: PostJson, seconds: float) -> None:
+        self._post = post
+        self._ends_at = time.monotonic() + seconds
+
+    def __call__(self, url: str, document: Mapping[str, object], max_bytes: int) -> Fetched:
+        """POST *document*; ``fetch_failed`` at once if the time is over."""
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise FetchError("fetch_failed", "no time is left for it")
+        return self._post(url, document, max_bytes=max_bytes, budget=left)
 
 
 class _Leash:
@@ -275,11 +304,15 @@ def _exchange(
     adapter: HTTPAdapter,
     method: str,
     url: str,
-    fields: Mapping[str, str] | None,
+    body: Mapping[str, str] | bytes | None,
     max_bytes: int,
     timeout: float,
 ) -> Fetched:
-    """Send one request and read its answer, in a session that nothing came before."""
+    """Send one request and read its answer, in a session that nothing came before.
+
+    Args:
+        body: A form's fields, or a JSON document as it is written.
+    """
     config = Config(
         ip_filter_enable=False,  # the adapter does that, for what is not exempt
         ip_filter_allow_loopback_ips=False,
@@ -289,12 +322,14 @@ def _exchange(
     )
     # Identity: an answer of ours is small, and what is not packed cannot be a bomb.
     headers = {"Accept-Encoding": "identity"}
+    if isinstance(body, bytes):
+        headers["Content-Type"] = "application/json"
     try:
         with _Session(config) as session:
             session.trust_env = False
             session.adapters.clear()
             session.mount(url.partition("//")[0] + "//", adapter)
-            with session.request(method, url, data=fields, headers=headers, stream=True) as answer:
+            with session.request(method, url, data=body, headers=headers, stream=True) as answer:
                 return _read(answer, max_bytes)
     except InvalidIPAddress as error:
         raise FetchError("fetch_blocked", f"{error} is no public address") from error

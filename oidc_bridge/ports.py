@@ -1,5 +1,6 @@
 """What the core asks of the outside world."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,5 +25,22 @@ class Fetch(Protocol):
         Raises:
             FetchError: ``fetch_blocked`` (scheme, address or redirect not allowed),
                 ``fetch_too_large``, ``fetch_failed`` (no answer in time, TLS, DNS).
+        """
+        ...
+
+
+class PostJson(Protocol):
+    """POST a JSON object to a URL, guarded as `Fetch` is."""
+
+    def __call__(
+        self, url: str, document: Mapping[str, object], *, max_bytes: int, budget: float
+    ) -> Fetched:
+        """Return what came, for any HTTP status but a redirect.
+
+        Args:
+            budget: Seconds for the exchange.
+
+        Raises:
+            FetchError: as for a `Fetch`.
         """
         ...

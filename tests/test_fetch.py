@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from oidc_bridge.errors import ConfigError, FetchError
-from oidc_bridge.fetch import Deadline, GuardedFetch
+from oidc_bridge.fetch import Deadline, GuardedFetch, PostDeadline
 from oidc_bridge.ports import Fetch, Fetched
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -176,6 +176,60 @@ def test_a_posted_form_is_guarded_too(server, fetch):
     with pytest.raises(FetchError) as refusal:
         fetch.post_form("http://127.0.0.1:1/", {"a": "b"})
     assert refusal.value.code == "fetch_blocked"
+
+
+def test_a_document_is_posted(server, fetch):
+    server.answer = lambda request: send(request, 500, b"no")
+
+    answer = fetch.post_json(server.origin, {"n": 1, "a": "\u00e4"}, max_bytes=2, budget=1.0)
+
+    assert answer == Fetched(500, b"no")
+    command, _, headers, body = server.requests[0]
+    assert (command, body) == ("POST", b'{"n": 1, "a": "\\u00e4"}')
+    assert headers["content-type"] == "application/json"
+
+
+def test_an_empty_document_is_one_too(server, fetch):
+    fetch.post_json(server.origin, {}, max_bytes=10, budget=1.0)
+
+    assert server.requests[0][3] == b"{}"
+
+
+def test_a_posted_document_is_guarded_too(server, fetch):
+    def refusal(url: str, *, budget: float = 1.0) -> str:
+        with pytest.raises(FetchError) as refused:
+            fetch.post_json(url, {"a": "b"}, max_bytes=10, budget=budget)
+        return refused.value.code
+
+    server.answer = lambda request: send(request, 307, b"", Location="/elsewhere")
+    assert refusal(server.origin) == "fetch_blocked"
+    assert len(server.requests) == 1
+
+    server.answer = lambda request: send(request, 200, b"x" * 11)
+    assert refusal(server.origin) == "fetch_too_large"
+    assert refusal("http://127.0.0.1:1/") == "fetch_blocked"
+
+    server.answer = lambda request: time.sleep(0.5)
+    assert refusal(server.origin, budget=0.1) == "fetch_failed"
+
+
+def test_all_documents_of_one_sign_in_share_one_budget():
+    budgets = []
+
+    def slow(url: str, document: object, *, max_bytes: int, budget: float) -> Fetched:
+        budgets.append(budget)
+        time.sleep(0.06)
+        return Fetched(200, b"")
+
+    post = PostDeadline(slow, 0.1)
+    post("https://node.example", {}, 10)
+    post("https://node.example", {}, 10)
+    with pytest.raises(FetchError) as refused:
+        post("https://node.example", {}, 10)
+
+    assert refused.value.code == "fetch_failed"
+    assert len(budgets) == 2
+    assert 0 < budgets[1] < budgets[0] <= 0.1
 
 
 # size
