@@ -467,6 +467,94 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "It answers a question that names another Matrix server.",
         _NEW_ONE,
     ),
+    # a sentence signed by an account of a chain
+    "malformed_message": Explanation(
+        "This is not the text that is to be signed",
+        "An account signs one sentence, letter by letter. This was another one.",
+        "Let your app make the sentence, and sign it exactly as it stands.",
+    ),
+    "account_mismatch": Explanation(
+        "Another account signed this",
+        "The signed sentence names another account than the one that is to be signed in.",
+        "Enter the name of the account that signs, and sign again.",
+    ),
+    "permission_not_allowed": Explanation(
+        "This permission cannot sign in here",
+        "The people who run this server take signatures of some permissions only, mostly active"
+        " and owner.",
+        "Sign with the active permission of your account.",
+    ),
+    "malformed_signature": Explanation(
+        "We could not read the signature",
+        "It is damaged, or not a signature of such an account.",
+        "If you copied it, copy all of it. Else sign again.",
+    ),
+    "unsupported_signature_type": Explanation(
+        "We cannot check signatures of this kind",
+        "It was made by a key in the browser or in a security device (WebAuthn).",
+        "Sign with an ordinary key of your account.",
+    ),
+    "non_canonical_signature": Explanation(
+        "The chain itself would refuse this signature",
+        "It is not written in the one way that is allowed.",
+        "Sign again. If it keeps happening, use another wallet.",
+    ),
+    "wrong_chain": Explanation(
+        "This server asks the wrong chain",
+        "The node that it asks belongs to another chain than it should.",
+        "Tell the people who run this server. It is nothing that you did.",
+    ),
+    "block_not_irreversible": Explanation(
+        "This block is not final yet",
+        "The sentence names a block that the chain could still take back, or that does not exist.",
+        "Wait a few seconds, then sign again. If it keeps happening, you may be on another chain.",
+    ),
+    "block_unknown": Explanation(
+        "There is no such block",
+        "The chain has no block of the number in the sentence. Perhaps it is of another chain.",
+        "Sign again with an account of a chain that this server takes.",
+    ),
+    "block_mismatch": Explanation(
+        "This block is another one",
+        "The number and the digits in the sentence are not of one block of this chain.",
+        "Sign again with an account of a chain that this server takes.",
+    ),
+    "block_too_old": Explanation(
+        "This signature is too old",
+        "It is good for some minutes after the block that its sentence names.",
+        "Sign again, and go on without a break.",
+    ),
+    "block_in_future": Explanation(
+        "This block is from the future",
+        "The chain's clock and ours differ by more than a few seconds.",
+        "Wait a moment, then sign again. If it stays, tell the people who run this server.",
+    ),
+    "account_unknown": Explanation(
+        "There is no such account",
+        "The chain knows no account of this name.",
+        "Check the name, letter by letter.",
+    ),
+    "permission_unknown": Explanation(
+        "The account has no such permission",
+        "The sentence names a permission that this account does not have.",
+        "Sign with the active permission of your account.",
+    ),
+    "authority_not_satisfied": Explanation(
+        "This key cannot act for the account alone",
+        "The signature was made by a key that the account's permission does not list, or that does"
+        " not weigh enough by itself; or the sentence was changed after it was signed.",
+        "Sign with a key that holds the permission alone, and send the sentence as it was signed.",
+    ),
+    "replayed": Explanation(
+        "This signature was used already",
+        "Each signed sentence signs in once.",
+        "Sign again.",
+    ),
+    "node_unavailable": Explanation(
+        "We could not ask the chain",
+        "The node that tells us about accounts gave no usable answer.",
+        "Try again in a minute.",
+    ),
 }
 
 _PROOF_DEFAULT = Explanation(

@@ -77,7 +77,9 @@ class Identity:
 
     Attributes:
         method: Name of the proof.
-        subject: The key's address in its mainnet c32 form (``SP...``); never a name.
+        subject: The key's address in its mainnet c32 form (``SP...``), never a name; of a chain
+            whose accounts have names and change keys, the account (``antelope:<chain>:<account>``,
+            CAIP-10).
         proved_at: Aware, UTC.
         names_host: Whether the proof itself says that it is for us. A signed message names our
             host. An ``authResponse`` does not; but an old wallet's, of a protocol before 1.4.0,
