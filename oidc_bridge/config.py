@@ -133,6 +133,37 @@ class SignInPolicy(_Part):
     network: Literal["mainnet", "testnet"] = "mainnet"
 
 
+class AntelopeChain(_Part):
+    """A chain whose accounts may sign in, and whom to ask about it (docs/eos.md)."""
+
+    id: str = Field(pattern=r"^[0-9a-f]{64}$")
+    nodes: tuple[WebAddress, ...] = Field(min_length=1, max_length=4)
+    # Which a signature may name; a permission of another name often sits in a game's hot key.
+    permissions: frozenset[str] = Field(default=frozenset({"active", "owner"}), min_length=1)
+    # How old the block that a sentence names may be, in seconds.
+    max_age: int = Field(default=270, ge=10, le=600)
+
+    @property
+    def node_urls(self) -> tuple[str, ...]:
+        """The nodes' addresses, ready for a path to be added."""
+        return tuple(url.rstrip("/") for url in self.nodes)
+
+
+class Antelope(_Part):
+    """Accounts of EOS (Vaulta) and its kin; nobody signs in so while there is no chain."""
+
+    # For how many seconds all questions of one sign-in may wait together.
+    budget: float = Field(default=8.0, gt=0, le=30)
+    chains: tuple[AntelopeChain, ...] = ()
+
+    @model_validator(mode="after")
+    def _check_chains(self) -> Self:
+        # Subjects name a chain by the half of its id that CAIP-2 takes.
+        if len({chain.id[:32] for chain in self.chains}) < len(self.chains):
+            raise ValueError("two chains have the same id")
+        return self
+
+
 class Server(_Part):
     """Where `serve` listens, and with how many hands."""
 
@@ -227,6 +258,7 @@ class Settings(BaseSettings):
     private_ca: Path | None = None
     wallets: tuple[WebWallet, ...] = ()
     names: Names = Names()
+    antelope: Antelope = Antelope()
     sign_in: SignInPolicy = SignInPolicy()
     server: Server = Server()
     lifetimes: Lifetimes = Lifetimes()

@@ -16,7 +16,7 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.identity import Proof
 from oidc_bridge.logout import Courier
-from oidc_bridge.ports import Fetch
+from oidc_bridge.ports import Fetch, PostJson
 from oidc_bridge.proofs.blockstack import Blockstack
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.proofs.oichat import OiChat
@@ -82,11 +82,13 @@ def create_app(
     *,
     clock: Callable[[], datetime] = system_clock,
     fetch: Fetch | None = None,
+    post_json: PostJson | None = None,
 ) -> Flask:
     """Return the bridge as a WSGI application, ready to serve.
 
     Args:
         fetch: What reaches outside; the guarded one if not given.
+        post_json: What asks the nodes of chains; the guarded one if not given.
 
     Raises:
         ConfigError: if the key file, the schema or the signing keys are not as they must be.
@@ -106,9 +108,12 @@ def create_app(
     reach = fetch or make_fetch(settings)
     strangers = fetch or make_strangers_fetch(settings, exempt=settings.registration.allow_private)
     keys = FetchedKeys(strangers)
-    chat = make_oichat(settings, fetch)
+    # Threads of its own: a node that is slow keeps nobody from a name service.
+    post = post_json or make_fetch(settings).post_json
     parts = Bridge(
-        settings, seal, proofs, services, reach, snapshots, strangers, keys, clock, oichat=chat
+        *(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock),
+        post_json=post,
+        oichat=make_oichat(settings, fetch),
     )
     install(app, parts)
     for part in (

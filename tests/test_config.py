@@ -10,6 +10,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from oidc_bridge.config import (
+    Antelope,
+    AntelopeChain,
     Lifetimes,
     NameLookup,
     Names,
@@ -27,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"
 ISSUER = 'issuer = "https://id.example.org"\n'
 KEY = "5e" * 32
+EOS = "aca376f206b8fc25a6ed44dbdc66547c36c6c33e3a119ffbeaef943642f0e906"
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +71,7 @@ def test_an_issuer_is_all_that_a_config_needs(read):
     assert settings.name == "Sign in"
     assert settings.wallets == ()
     assert settings.names == Names()
+    assert settings.antelope.chains == ()
     assert settings.allow_private == frozenset()
     assert settings.server == Server()
     assert settings.lifetimes == Lifetimes()
@@ -147,6 +151,8 @@ GOOD_VALUES = [
     ("names", '{services = [{url = "https://n.example", labels = [3], system = "legacy"}]}'),
     ("oichat", '{enabled = true, server_name = "chat.example", gaia = []}'),
     ("oichat", '{zone_files = "https://n.example", require_signature = true}'),
+    ("antelope", f'{{chains = [{{id = "{EOS}", nodes = ["https://n.example/eos"]}}]}}'),
+    ("antelope", "{budget = 0.5}"),
     ("wallets", f'[{{name = "{"w" * 40}", url = "https://w.example/auth?a=b"}}]'),
 ]
 
@@ -182,6 +188,36 @@ BAD_VALUES = [
     ("wallets", '[{name = "W"}]', "wallets.0.url"),
     ("wallets", '[{url = "https://w.example"}]', "wallets.0.name"),
     ("wallets", '[{name = "W", url = "https://w.example", icon = "x"}]', "wallets.0.icon"),
+    ("antelope", "{budget = 0}", "antelope.budget"),
+    ("antelope", "{budget = 31}", "antelope.budget"),
+    ("antelope", f'{{chains = [{{id = "{EOS}"}}]}}', "antelope.chains.0.nodes"),
+    ("antelope", f'{{chains = [{{id = "{EOS}", nodes = []}}]}}', "antelope.chains.0.nodes"),
+    *(
+        (
+            "antelope",
+            f'{{chains = [{{id = "{chain_id}", nodes = ["https://n.example"]}}]}}',
+            "antelope.chains.0.id",
+        )
+        for chain_id in ("", EOS[:63], f"{EOS}0", EOS.upper())
+    ),
+    *(
+        (
+            "antelope",
+            f'{{chains = [{{id = "{EOS}", nodes = ["https://n.example"], {wrong}}}]}}',
+            f"antelope.chains.0.{name}",
+        )
+        for name, wrong in (
+            ("max_age", "max_age = 9"),
+            ("max_age", "max_age = 601"),
+            ("permissions", "permissions = []"),
+        )
+    ),
+    (
+        "antelope",
+        f'{{chains = [{{id = "{EOS}", nodes = ["https://n.example"]}},'
+        f' {{id = "{EOS[:32] + "0" * 32}", nodes = ["https://n.example"]}}]}}',
+        "antelope",
+    ),
     ("names", "{cache = -1}", "names.cache"),
     ("names", "{cache = 86401}", "names.cache"),
     ("names", "{budget = 0}", "names.budget"),
@@ -551,7 +587,7 @@ def test_a_data_folder_that_was_not_installed_is_told_by_name():
 # The example: a setting that is commented out has no space behind the "#", a sentence has one.
 _COMMENTED = re.compile(r"^#(?=[a-z_]+ = |\[)", re.M)
 # Settings that have no value by default, so the example shows one.
-_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names"}
+_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names", "antelope"}
 
 
 def names_of(part: type[BaseModel]) -> set[str]:
@@ -580,6 +616,8 @@ def test_the_example_names_every_setting_and_no_other():
     assert set(example["wallets"][0]) == names_of(WebWallet)
     assert set(example["names"]) == names_of(Names)
     assert set(example["names"]["services"][0]) == names_of(NameLookup)
+    assert set(example["antelope"]) == names_of(Antelope)
+    assert set(example["antelope"]["chains"][0]) == names_of(AntelopeChain)
 
 
 def test_the_example_shows_the_defaults(read, tmp_path):
@@ -595,6 +633,8 @@ def test_the_example_shows_the_defaults(read, tmp_path):
     assert shown.model_dump(exclude=apart) == default.model_dump(exclude=apart)
     (service,) = shown.names.services
     assert shown.names == Names(services=(NameLookup(url=service.url),))
+    (chain,) = shown.antelope.chains
+    assert shown.antelope == Antelope(chains=(AntelopeChain(id=chain.id, nodes=chain.nodes),))
 
 
 @pytest.mark.parametrize(("labels", "system"), [("[2]", "v2"), ("[3]", "v1")])

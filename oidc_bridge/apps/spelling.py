@@ -14,6 +14,7 @@ from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import BridgeError, ProofError
 from oidc_bridge.origins import Origin, read_origin
 from oidc_bridge.proofs.addresses import Kind, parse_address
+from oidc_bridge.proofs.antelope import read_subject
 from oidc_bridge.proofs.names import is_name
 
 MAX_NOTE = 300
@@ -104,6 +105,8 @@ def read_who(text: str) -> Who:
         if not (text.isascii() and is_possible):
             raise _nobody(text, "expected a pattern of names: *.btc or *.example.btc")
         return Who("pattern", pattern)
+    if read_subject(text) is not None:
+        return Who("address", text)
     if text.startswith("@") or ":" in text:
         raise _nobody(text, "not a Matrix ID: `oidc-bridge person show` tells the address")
     if "*" in text:

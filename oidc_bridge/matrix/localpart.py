@@ -10,6 +10,10 @@ from oidc_bridge.origins import read_origin
 
 # "=" is legal in Matrix, but Synapse escapes with it and so escapes it too.
 _LEGAL = re.compile(r"[a-z0-9./+-][a-z0-9._/+-]*")
+_ANTELOPE = "antelope"
+# The prefix of localparts that come from a chain is for ever; others go by their id.
+_CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": "eos"}
+_PLAIN_ACCOUNT = re.compile(r"[a-z1-5]{12}")
 # Synapse refuses "@localpart:server" over 255 characters; server names may have up to 230.
 _MAX_ID = 255
 
@@ -28,12 +32,34 @@ def candidates(address: str, name: str | None, server_name: str | None = None) -
 
     The verified name; else the c32 address in lower case, which loses nothing since c32 has one
     case only; else, if even that is taken by an account that once held the key, the address with
-    a number. Ten numbers are more than will ever be needed.
+    a number. Ten numbers are more than will ever be needed. In an account of a chain the place of
+    the address is taken by what `_of_chain` says.
+
+    Args:
+        address: The subject of an identity: a c32 address, or ``antelope:<chain>:<account>``.
     """
-    lowered = address.lower()
     wanted = [name] if name else []
-    wanted += [lowered, *(f"{lowered}.{number}" for number in range(2, 12))]
+    if address.startswith(f"{_ANTELOPE}:"):
+        wanted += _of_chain(address)
+    else:
+        lowered = address.lower()
+        wanted += [lowered, *(f"{lowered}.{number}" for number in range(2, 12))]
     return [localpart for localpart in wanted if is_legal(localpart, server_name)]
+
+
+def _of_chain(subject: str) -> list[str]:
+    """Return the localparts of an account of a chain, best first.
+
+    The plain name, as it always was, for an account of EOS of twelve characters without a dot: no
+    other localpart of ours looks so. All others have the chain in front: ``alice.id`` may be an
+    account and somebody else's name, and two chains may have an account of one name. Then a number
+    after another ``+``, since ``alice.2`` is somebody else's account.
+    """
+    _, chain, account = subject.split(":")
+    prefixed = f"{_CHAINS.get(chain, chain[:8])}+{account}"
+    is_plain = chain in _CHAINS and _PLAIN_ACCOUNT.fullmatch(account) and not account.isdigit()
+    plain = [account] if is_plain else []
+    return [*plain, prefixed, *(f"{prefixed}+{number}" for number in range(2, 12))]
 
 
 def candidates_alone(main: str, app_key: str, server_name: str | None = None) -> list[str]:

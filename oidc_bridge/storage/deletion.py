@@ -106,7 +106,9 @@ class _Traces:
         known = (login_hint or "").lower()
         localpart = known.removeprefix("@").partition(":")[0]
         return (
-            known.upper() in self.addresses or known in self.names or localpart in self.localparts
+            not self.addresses.isdisjoint((known.upper(), known))
+            or known in self.names
+            or localpart in self.localparts
         )
 
 

@@ -1,4 +1,5 @@
-"""What somebody else made to be used once: the ``jti`` of client assertions and of DPoP proofs."""
+"""What somebody else made to be used once: the ``jti`` of client assertions and of DPoP proofs, and
+the sentence that a key of a chain signed."""
 
 from datetime import datetime
 

@@ -64,7 +64,7 @@ def find_person(connection: Connection, who: str) -> str:
         .outerjoin(PersonaRow, PersonaRow.account_id == IdentityRow.account_id)
         .where(
             or_(
-                IdentityRow.subject == who.upper(),
+                IdentityRow.subject.in_((who.upper(), who.lower())),
                 NameRow.text == who.lower(),
                 PersonaRow.localpart == localpart.lower(),
             )

@@ -28,7 +28,7 @@ from oidc_bridge.identity import Proof
 from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
-from oidc_bridge.ports import Fetch
+from oidc_bridge.ports import Fetch, PostJson
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.seal import Seal
@@ -67,6 +67,7 @@ class Bridge:
     strangers: Fetch
     client_keys: FetchedKeys
     clock: Callable[[], datetime]
+    post_json: PostJson
     oichat: OiChat | None = None
 
 

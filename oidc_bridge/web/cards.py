@@ -10,6 +10,7 @@ from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.apps.developer import NOBODY, Developer, find_developer, home_of
 from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.proofs.antelope import read_subject
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge
 
@@ -19,7 +20,9 @@ _METHODS = {
     "blockstack": "Your Blockstack identity",
     "stacks": "Your Stacks account",
     "oichat": "Your Blockstack identity, by a chat app",
+    "antelope": "Your account on a chain",
 }
+_CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": "EOS (Vaulta)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def person_card(session: Session) -> PersonCard:
     return PersonCard(
         label=label,
         name=session.name or "",
-        address=session.address,
+        address=whole_address(session.address),
         initial=label[0].upper(),
         checked_on=session.name_checked_at,
     )
@@ -115,7 +118,19 @@ def person_card(session: Session) -> PersonCard:
 
 def short_address(address: str) -> str:
     """Return enough of an address to tell it from one's others."""
+    account = read_subject(address)
+    if account is not None:
+        return account[1]
     return f"{address[:6]}…{address[-4:]}"
+
+
+def whole_address(address: str) -> str:
+    """Return an address as pages write it out: an account of a chain with its chain."""
+    account = read_subject(address)
+    if account is None:
+        return address
+    chain, name = account
+    return f"{name} on {_CHAINS.get(chain, f'chain {chain}')}"
 
 
 def matrix_id(localpart: str, client: Client) -> str:

@@ -25,7 +25,7 @@ from oidc_bridge.storage.people import look_at
 from oidc_bridge.storage.requests import OpenRequest
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page
-from oidc_bridge.web.cards import app_card, matrix_id, method_in_words, short_address
+from oidc_bridge.web.cards import app_card, matrix_id, method_in_words, short_address, whole_address
 from oidc_bridge.web.session import (
     check_form,
     current_session,
@@ -149,7 +149,7 @@ def _account_card(connection: Connection, account_id: str, now: datetime) -> Acc
     ]
     return AccountCard(
         label=person.name or short_address(identity.address),
-        address=identity.address,
+        address=whole_address(identity.address),
         method=method_in_words(identity.method),
         since=person.created_at,
         apps=[given.app_title for given in consents_of(connection, account_id)],

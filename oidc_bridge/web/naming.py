@@ -10,7 +10,7 @@ from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import choose_name, names_of
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.cards import app_card
+from oidc_bridge.web.cards import app_card, whole_address
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
 from oidc_bridge.web.signin import allow_way_back, open_request_of
 from oidc_bridge.web.steps import advance, go_on
@@ -34,7 +34,7 @@ def review(request_id: str) -> Response:
         csrf=form_token(browser),
         app=app_card(open_request.authorization),
         names=names,
-        address=session.address,
+        address=whole_address(session.address),
         choose_url=url_for("naming.choose", request_id=request_id),
         switch_url=url_for("consent.switch", request_id=request_id),
         missing=request.args.get("missing") == "name",

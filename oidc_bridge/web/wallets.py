@@ -20,7 +20,7 @@ from oidc_bridge.storage.wallets import (
     wallets_of,
 )
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.cards import method_in_words, short_address
+from oidc_bridge.web.cards import method_in_words, short_address, whole_address
 from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.fresh import ask_for, is_fresh
 from oidc_bridge.web.naming import choose_for
@@ -68,7 +68,7 @@ def wallet_items(connection: Connection, session: Session) -> list[WalletItem]:
         WalletItem(
             id=wallet.id,
             method=method_in_words(wallet.method),
-            address=wallet.address,
+            address=whole_address(wallet.address),
             since=wallet.first_proved_at,
             last_used=wallet.last_proved_at,
             is_this=wallet.id == session.identity_id,
@@ -145,7 +145,7 @@ def rename() -> Response:
             csrf=form_token(browser),
             app=None,
             names=names,
-            address=session.address,
+            address=whole_address(session.address),
             choose_url=url_for("wallets.rename"),
             switch_url="",
             missing=False,

@@ -108,6 +108,10 @@ def test_a_client_that_is_the_app_cannot_be_alone():
 PEOPLE = {
     SP: ("address", SP),
     BTC: ("address", SP),
+    "antelope:aca376f206b8fc25a6ed44dbdc66547c:alice.gm": (
+        "address",
+        "antelope:aca376f206b8fc25a6ed44dbdc66547c:alice.gm",
+    ),
     "ann.btc": ("name", "ann.btc"),
     "Ann.BTC": ("name", "ann.btc"),
     "ann.id.blockstack": ("name", "ann.id.blockstack"),
@@ -151,6 +155,9 @@ def test_a_persons_shape_tells_what_it_is(text):
         "ann\u200b.btc",
         f"{'a' * 49}.btc",
         SP.lower(),
+        "antelope:aca376f206b8fc25a6ed44dbdc66547c:alice.",
+        "antelope:aca376f206b8fc25a6ed44dbdc6654:alice",
+        "antelope:alice",
         SP[:-1],
         f"{SP[:-1]}{'0' if SP[-1] != '0' else '1'}",
         SP.replace("0", "O"),

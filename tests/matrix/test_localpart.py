@@ -138,6 +138,49 @@ def test_nothing_is_a_candidate_where_nothing_fits():
     assert candidates(ADDRESS, "ann.id", "s" * 250) == []
 
 
+EOS = "antelope:aca376f206b8fc25a6ed44dbdc66547c"
+JUNGLE = "antelope:73e4385a2708e6d7048834fbc1079f2f"
+
+
+@pytest.mark.parametrize(
+    ("subject", "localpart"),
+    [
+        (f"{EOS}:alicetester1", "alicetester1"),
+        (f"{EOS}:alice.gm", "eos+alice.gm"),
+        (f"{EOS}:alice.tester", "eos+alice.tester"),
+        (f"{EOS}:eosio.token", "eos+eosio.token"),
+        (f"{EOS}:a", "eos+a"),
+        (f"{EOS}:thirteenchara", "eos+thirteenchara"),
+        (f"{EOS}:123451234512", "eos+123451234512"),
+        (f"{JUNGLE}:alicetester1", "73e4385a+alicetester1"),
+        (f"{JUNGLE}:alice.gm", "73e4385a+alice.gm"),
+    ],
+)
+def test_an_account_of_a_chain_gets_its_plain_name_if_that_can_be_nobody_elses(subject, localpart):
+    assert candidates(subject, None, "matrix.example")[0] == localpart
+
+
+def test_behind_an_accounts_name_stand_numbers_that_no_account_has():
+    assert candidates(f"{EOS}:alicetester1", "ann.id")[:4] == [
+        "ann.id",
+        "alicetester1",
+        "eos+alicetester1",
+        "eos+alicetester1+2",
+    ]
+    for account in ("alicetester1", "alice"):
+        wanted = candidates(f"{EOS}:{account}", None, "matrix.example")
+        assert all(is_legal(localpart, "matrix.example") for localpart in wanted)
+        assert len(set(wanted)) == len(wanted) >= 11
+
+
+def test_two_accounts_never_want_the_same_localpart():
+    accounts = ("alicetester1", "alice", "alice.2", "alice.gm", "eos", "alice1", "12345")
+    wanted = [candidates(f"{chain}:{one}", None) for chain in (EOS, JUNGLE) for one in accounts]
+
+    found = [localpart for one in wanted for localpart in one]
+    assert len(set(found)) == len(found)
+
+
 ALONE = {
     "https://chat.example": "alice.btc+chat.example",
     "https://chat.example:8443": "alice.btc+chat.example+8443",

@@ -1,0 +1,137 @@
+"""The door for accounts of EOS (Vaulta) and its kin: a signed sentence in a password's place.
+
+A homeserver asks for one of its clients. There is no browser and nobody to ask: who signed the
+sentence for this very account wanted to be signed in as it.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from oidc_bridge.apps.whitelist import judge_for
+from oidc_bridge.config import Settings
+from oidc_bridge.errors import ProofError
+from oidc_bridge.fetch import PostDeadline
+from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.oidc.client import Client
+from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
+from oidc_bridge.sitting import Proven
+from oidc_bridge.storage import write
+from oidc_bridge.storage.accounts import find_known, open_account
+from oidc_bridge.storage.consents import find_known as find_known_here
+from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.once import use_jti
+from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
+from oidc_bridge.storage.whitelist import find_said
+from oidc_bridge.web import bridge
+
+log = logging.getLogger(__name__)
+
+# A block is too old by the moment after; the ledger must not have forgotten it by then.
+_MARGIN = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who has proved themselves by a password.
+
+    Attributes:
+        display_name: ``None`` if they told none.
+        subject: the ``sub`` that the homeserver gets at SSO too, so that both find one user.
+        known: whether the bridge knew them at this homeserver before.
+        session: the ``sid`` that signs the device out when its right ends; ``""`` if it has none.
+    """
+
+    localpart: str
+    display_name: str | None
+    subject: str
+    known: bool
+    session: str = ""
+
+
+class Spend(Protocol):
+    """Uses up an announced nonce.
+
+    Raises:
+        ProofError: ``unknown_nonce``, ``nonce_expired``, ``nonce_used``.
+    """
+
+    def __call__(self, connection: Connection, nonce: str, *, now: datetime) -> object:
+        """Use *nonce* up in one statement."""
+        ...
+
+
+def sign_in(client: Client, user: str, password: str, *, now: datetime, spend: Spend) -> SignedIn:
+    """Return who has proved themselves to a homeserver by a signed sentence.
+
+    The nonce is spent by itself and first: a try that fails has spent it too.
+
+    Raises:
+        ProofError: ``method_refused`` if the operator takes no chain; the codes of seed-systems
+            section 2.2 in its order; ``account_blocked``; ``app_not_allowed``.
+    """
+    parts = bridge()
+    settings = parts.settings
+    chains = chains_of(settings)
+    if not chains:
+        raise ProofError("method_refused", f"{METHOD}, and no chain is set")
+    read = read_password(password)
+    write(lambda connection: spend(connection, read.nonce, now=now))
+    account = account_of(user, client.server_name)
+    post = PostDeadline(parts.post_json, settings.antelope.budget)
+    signed = verify(read, account, chains=chains, post=post, now=now)
+    return write(lambda connection: _enter(connection, client, signed, now))
+
+
+def chains_of(settings: Settings) -> tuple[Chain, ...]:
+    """Return the chains whose accounts the operator takes."""
+    return tuple(
+        Chain(known.id, known.node_urls, known.permissions, timedelta(seconds=known.max_age))
+        for known in settings.antelope.chains
+    )
+
+
+def _enter(connection: Connection, client: Client, signed: Signed, now: datetime) -> SignedIn:
+    """Use the sentence up, open the account, and say as whom the homeserver knows it."""
+    if not use_jti(connection, METHOD, signed.once, expires_at=signed.good_until + _MARGIN):
+        raise ProofError("replayed", signed.once)
+    identity = signed.identity
+    opened = open_account(connection, [Proven(identity, find_known(connection, identity))])
+    _check_rules(connection, client, opened.account_id, now)
+    known = find_known_here(connection, opened.account_id, client.id, "").main
+    persona = known or _add_persona(connection, client, opened.account_id, identity.subject, now)
+    record(
+        connection,
+        "signed in",
+        now=now,
+        account_id=opened.account_id,
+        client_id=client.id,
+        method=METHOD,
+    )
+    log.info("signed in method=%s account=%s client=%s", METHOD, opened.account_id, client.id)
+    return SignedIn(persona.localpart, signed.sentence.account, persona.sub, known is not None)
+
+
+def _check_rules(connection: Connection, client: Client, account_id: str, now: datetime) -> None:
+    """Ask the whitelist about the homeserver itself, since nobody knows which app is asking.
+
+    Raises:
+        ProofError: ``app_not_allowed`` also where apps without a name must not know people as
+            themselves, for this would be a way around it.
+    """
+    name = f"client:{client.id}"
+    said = find_said(connection, account_id, [name], now=now)[name]
+    verdict = judge_for(client, "", said)
+    if "main" not in verdict.choices:
+        raise ProofError("app_not_allowed", f"{name}: {verdict.why}, by {verdict.by}")
+
+
+def _add_persona(
+    connection: Connection, client: Client, account_id: str, subject: str, now: datetime
+) -> Persona:
+    wanted = candidates(subject, None, client.server_name)
+    localpart = free_localpart(connection, client.id, wanted)
+    return add_persona(connection, account_id, client.id, localpart=localpart, now=now)
