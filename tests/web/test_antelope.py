@@ -6,28 +6,32 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from oidc_bridge import storage
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.config import Antelope, AntelopeChain, Settings
 from oidc_bridge.errors import FetchError, ProofError
 from oidc_bridge.factory import create_app
+from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.sitting import Proven
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.accounts import AccountRow, IdentityRow, find_known, open_account
 from oidc_bridge.storage.deletion import delete_account
 from oidc_bridge.storage.export import export_of
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.people import block, find_person
 from oidc_bridge.storage.personas import PersonaRow, add_persona
 from oidc_bridge.storage.prune import prune_all
+from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.whitelist import AppRule, set_rule
 from oidc_bridge.web.antelope import SignedIn, sign_in
+from oidc_bridge.web.cards import whole_address
 from tests.conftest import Clock
-from tests.driver import HOMESERVER, enrol
+from tests.driver import HOMESERVER, Person, enrol
 from tests.fake_chain import EOS, NODE, SIGNED_AT, VECTORS, FakeChain, FakeNonces
-from tests.fakes import FakeFetch
+from tests.fakes import NOW, FakeFetch, FakeWallet
 
 Case = dict[str, Any]
 
@@ -383,3 +387,67 @@ def test_an_operator_finds_the_account_by_any_of_its_names(door: Door) -> None:
         door.account_id(who) for who in (SUBJECT, "alicetester1", "@alicetester1:chat.example")
     }
     assert len(found) == 1
+
+
+# the account page of somebody who has such an account too
+
+
+def link(app: Flask, person: Person, *, since: datetime = NOW) -> None:
+    """Give a person's account an account of a chain, as if both had been proved in one sitting."""
+    identity = Identity("antelope", SUBJECT, since, names_host=False)
+
+    def add(connection: storage.Connection) -> None:
+        account_id = find_person(connection, person.wallet.stx_address.c32)
+        open_account(
+            connection, [Proven(identity, find_known(connection, identity))], account_id=account_id
+        )
+
+    with app.app_context():
+        write(add)
+
+
+@pytest.fixture
+def dora(app: Flask, clock: Clock) -> Person:
+    person = Person(app, clock, FakeWallet.named("dora", protocol="1.4.0"))
+    person.sign(person.begin_account())
+    link(app, person)
+    return person
+
+
+def test_the_account_page_shows_the_account_with_its_chain(dora: Person) -> None:
+    page = dora.account_page()
+
+    assert "Your account on a chain" in page
+    assert "alicetester1 on EOS (Vaulta)" in page
+    assert SUBJECT not in page
+
+
+def test_an_account_of_a_chain_can_be_removed(app: Flask, dora: Person) -> None:
+    with app.app_context(), read() as connection:
+        wanted = select(IdentityRow.id).where(IdentityRow.subject == SUBJECT)
+        identity_id = connection.execute(wanted).scalar_one()
+    path = f"/account/wallets/{identity_id}/remove"
+
+    assert "Your account on a chain (alicetester1)" in dora.press(path).text
+    dora.press(path, confirm="yes")
+
+    assert "alicetester1" not in dora.account_page()
+
+
+def test_who_is_signed_in_by_it_sees_themselves_and_can_go_on(app: Flask, dora: Person) -> None:
+    def reopen(connection: storage.Connection) -> None:
+        chain = select(IdentityRow.id).where(IdentityRow.subject == SUBJECT).scalar_subquery()
+        connection.execute(update(SessionRow).values(identity_id=chain))
+
+    with app.app_context():
+        write(reopen)
+    page = dora.get(dora.authorize(HOMESERVER).location).text
+
+    assert "alicetester1 on EOS (Vaulta)" in page
+    assert "@alicetester1:<wbr>matrix.example" in page
+
+
+def test_of_another_chain_the_id_is_shown() -> None:
+    assert whole_address("antelope:73e4385a2708e6d7048834fbc1079f2f:alice.gm") == (
+        "alice.gm on chain 73e4385a2708e6d7048834fbc1079f2f"
+    )
