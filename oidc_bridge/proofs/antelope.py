@@ -139,10 +139,12 @@ def account_of(user: str, server_name: str | None) -> str:
     """Return the account that the user field of a client names.
 
     It may be a whole Matrix ID of this server, and the localpart that the account got here
-    (``eos+alice.gm``): no account has a ``+``. Whatever else it is, no sentence names it.
+    (``eos+alice.gm``): no account has a ``+``. Case is as people type it. Whatever else it is, no
+    sentence names it.
     """
-    localpart, _, server = user.removeprefix("@").partition(":")
-    if user.startswith("@") and server != server_name:
+    typed = user.strip().lower()
+    localpart, _, server = typed.removeprefix("@").partition(":")
+    if typed.startswith("@") and server != (server_name or "").lower():
         return ""
     return localpart.rpartition("+")[2]
 

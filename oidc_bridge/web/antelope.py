@@ -15,20 +15,29 @@ from oidc_bridge.apps.whitelist import judge_for
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.fetch import PostDeadline
+from oidc_bridge.identity import Identity
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
+from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.sitting import Proven
-from oidc_bridge.storage import write
+from oidc_bridge.storage import new_id, write
 from oidc_bridge.storage.accounts import find_known, open_account
+from oidc_bridge.storage.authorizations import add_authorization
 from oidc_bridge.storage.consents import find_known as find_known_here
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.once import use_jti
 from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
+from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge
+from oidc_bridge.web.cards import WITHOUT_BROWSER
 
 log = logging.getLogger(__name__)
+
+# What a homeserver learns of a person by a password: who they are, and what they are called.
+_SCOPES = ("openid", "profile")
 
 # A block is too old by the moment after; the ledger must not have forgotten it by then.
 _MARGIN = timedelta(seconds=60)
@@ -98,21 +107,37 @@ def _enter(connection: Connection, client: Client, signed: Signed, now: datetime
     """Use the sentence up, open the account, and say as whom the homeserver knows it."""
     if not use_jti(connection, METHOD, signed.once, expires_at=signed.good_until + _MARGIN):
         raise ProofError("replayed", signed.once)
-    identity = signed.identity
-    opened = open_account(connection, [Proven(identity, find_known(connection, identity))])
-    _check_rules(connection, client, opened.account_id, now)
-    known = find_known_here(connection, opened.account_id, client.id, "").main
-    persona = known or _add_persona(connection, client, opened.account_id, identity.subject, now)
+    session = _open(connection, client, signed.identity, now)
+    account_id = session.account_id
+    _check_rules(connection, client, account_id, now)
+    known = find_known_here(connection, account_id, client.id, "").main
+    persona = known or _add_persona(connection, client, session, now)
+    sid = _authorize(connection, client, session, persona, now)
     record(
         connection,
         "signed in",
         now=now,
-        account_id=opened.account_id,
+        account_id=account_id,
         client_id=client.id,
         method=METHOD,
+        session=session.id,
     )
-    log.info("signed in method=%s account=%s client=%s", METHOD, opened.account_id, client.id)
-    return SignedIn(persona.localpart, signed.sentence.account, persona.sub, known is not None)
+    log.info("signed in method=%s account=%s client=%s", METHOD, account_id, client.id)
+    return SignedIn(persona.localpart, signed.sentence.account, persona.sub, known is not None, sid)
+
+
+def _open(connection: Connection, client: Client, identity: Identity, now: datetime) -> Session:
+    """Open the account, with a session that no browser has: by it the person ends the sign-in."""
+    opened = open_account(connection, [Proven(identity, find_known(connection, identity))])
+    return open_session(
+        connection,
+        opened,
+        cookie=new_secret(),  # and nobody is told
+        current=None,
+        user_agent=client.name + WITHOUT_BROWSER,
+        proved_at=now,
+        expires_at=now + timedelta(seconds=bridge().settings.lifetimes.session),
+    )
 
 
 def _check_rules(connection: Connection, client: Client, account_id: str, now: datetime) -> None:
@@ -130,8 +155,40 @@ def _check_rules(connection: Connection, client: Client, account_id: str, now: d
 
 
 def _add_persona(
-    connection: Connection, client: Client, account_id: str, subject: str, now: datetime
+    connection: Connection, client: Client, session: Session, now: datetime
 ) -> Persona:
-    wanted = candidates(subject, None, client.server_name)
+    # By what was typed, whatever else the person is called.
+    wanted = candidates(session.address, None, client.server_name)
     localpart = free_localpart(connection, client.id, wanted)
-    return add_persona(connection, account_id, client.id, localpart=localpart, now=now)
+    return add_persona(connection, session.account_id, client.id, localpart=localpart, now=now)
+
+
+def _authorize(
+    connection: Connection, client: Client, session: Session, persona: Persona, now: datetime
+) -> str:
+    """Keep what the homeserver got, as for a code that was spent; return the ``sid`` to end it."""
+    sid = new_id()
+    person = Person(persona.sub, persona.localpart, None, None, None)
+    add_authorization(
+        connection,
+        {
+            "id": new_id(),
+            "client_id": client.id,
+            "account_id": session.account_id,
+            "session_id": session.id,
+            "persona_id": persona.id,
+            "app": "",
+            "sid": sid,
+            "scopes": list(_SCOPES),
+            "claims": list(claims_for(_SCOPES, person)),
+            "redirect_uri": "",
+            "code_challenge": "",
+            # There is no code: this is the hash of what nobody knows, and it is spent.
+            "code_digest": digest_of(new_secret()),
+            "code_expires_at": now,
+            "code_spent_at": now,
+            "authenticated_at": now,
+            "created_at": now,
+        },
+    )
+    return sid

@@ -120,6 +120,8 @@ def test_a_password_is_not_shown() -> None:
         ("@alicetester1:chat.example", "alicetester1"),
         ("eos+alice.gm", "alice.gm"),
         ("@eos+alice.gm:chat.example", "alice.gm"),
+        ("Alicetester1 ", "alicetester1"),
+        ("@Alicetester1:Chat.example", "alicetester1"),
         ("@alicetester1:other.example", ""),
         ("@alicetester1", ""),
         ("alicetester1:other.example", "alicetester1"),

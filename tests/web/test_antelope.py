@@ -18,16 +18,19 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.sitting import Proven
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, find_known, open_account
+from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.deletion import delete_account
 from oidc_bridge.storage.export import export_of
 from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.people import block, find_person
 from oidc_bridge.storage.personas import PersonaRow, add_persona
 from oidc_bridge.storage.prune import prune_all
-from oidc_bridge.storage.sessions import SessionRow
+from oidc_bridge.storage.sessions import SessionRow, sessions_of
 from oidc_bridge.storage.whitelist import AppRule, set_rule
 from oidc_bridge.web.antelope import SignedIn, sign_in
-from oidc_bridge.web.cards import whole_address
+from oidc_bridge.web.cards import device_of, whole_address
+from oidc_bridge.web.sign_out import end
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, Person, enrol
 from tests.fake_chain import EOS, NODE, SIGNED_AT, VECTORS, FakeChain, FakeNonces
@@ -175,7 +178,8 @@ def test_an_account_is_one_matrix_user_from_its_first_sign_in_on(door: Door) -> 
     second = door.enter("alicetester1", door.password("owner-permission", "two"))
 
     assert (first.localpart, first.known) == ("alicetester1", False)
-    assert second == SignedIn("alicetester1", "alicetester1", first.subject, known=True)
+    assert second == SignedIn("alicetester1", "alicetester1", first.subject, True, second.session)
+    assert len({first.session, second.session, ""}) == 3
     assert door.count(AccountRow) == door.count(IdentityRow) == 1
 
 
@@ -343,6 +347,43 @@ def test_a_nodes_address_is_taken_with_or_without_a_slash(door: Door) -> None:
     door.enter("alicetester1", door.password("k1-header-31"))
 
     assert {url.rpartition("/")[0] for url, _ in door.chain.asked} == {f"{NODE}/v1/chain"}
+
+
+def deliveries(door: Door) -> set[str]:
+    with door.app.app_context(), read() as connection:
+        return set(connection.execute(select(LogoutDeliveryRow.sid)).scalars())
+
+
+def test_the_homeserver_is_told_when_the_person_is_blocked(door: Door) -> None:
+    signed_in = door.enter("alicetester1", door.password("k1-header-31", "one"))
+    account_id = door.account_id()
+    door.write(lambda connection: block(connection, account_id, now=SIGNED_AT))
+
+    assert deliveries(door) == {signed_in.session}
+
+
+def test_what_a_sentence_opened_is_among_the_places_where_they_are_signed_in(door: Door) -> None:
+    signed_in = door.enter("alicetester1", door.password("k1-header-31", "one"))
+    with door.app.app_context(), read() as connection:
+        (session,) = sessions_of(connection, door.account_id(), now=SIGNED_AT)
+    assert device_of(session.user_agent) == "matrix.example (one-time password)"
+    assert session.authenticated_at == SIGNED_AT
+
+    def leave(connection: storage.Connection) -> None:
+        end(connection, session, [session.id], now=SIGNED_AT)
+
+    door.write(leave)
+
+    assert deliveries(door) == {signed_in.session}
+
+
+def test_what_was_kept_for_it_opens_nothing_by_itself(door: Door) -> None:
+    door.enter("alicetester1", door.password("k1-header-31", "one"))
+    with door.app.app_context(), read() as connection:
+        row = connection.execute(select(AuthorizationRow.__table__)).one()
+
+    assert row.code_spent_at == row.code_expires_at == SIGNED_AT
+    assert (row.app, row.redirect_uri, row.scopes) == ("", "", ["openid", "profile"])
 
 
 # what becomes of it
