@@ -253,11 +253,6 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "It is longer than 300 characters, or has signs that cannot be seen. Nothing was changed.",
         "Go back and write it shorter.",
     ),
-    "client_homeserver": Explanation(
-        "A homeserver is no app",
-        "A rule is for a chat app that signs in at the homeserver. Nothing was changed.",
-        "Give the address of the chat app, as https://app.element.io.",
-    ),
     "admin_token_unknown": Explanation(
         "This token is not good any more",
         "It was used already, it ran out, or it is not one of this server's.",

@@ -22,6 +22,7 @@ from oidc_bridge.errors import FetchError
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.proofs.addresses import Address
 from oidc_bridge.seal import digest_of
+from tests.fake_chain import EOS, FakeChain
 from tests.fakes import FakeFetch
 from tests.manifests import DAVE, MALLORY, a_picture, a_statement, claims_of, key_of
 from tests.shell import Operator
@@ -966,6 +967,52 @@ def test_the_doctor_finds_an_issuer_that_answers(operator, network, answer, code
 
     assert result.exit_code == 1
     assert f"FAIL  issuer: {code}: " in result.stdout
+
+
+@pytest.fixture
+def chain(operator, network, monkeypatch) -> FakeChain:
+    """Return a node of EOS, on which the bridge relies."""
+    config = operator.folder / "config.toml"
+    nodes = '["https://one.example/", "https://two.example"]'
+    table = f'[[antelope.chains]]\nid = "{EOS}"\nnodes = {nodes}\n'
+    config.write_text(config.read_text() + table)
+    node = FakeChain()
+    monkeypatch.setattr(network, "post_json", node, raising=False)
+    return node
+
+
+def test_the_doctor_asks_every_node_which_chain_it_follows(operator, chain):
+    said = operator.does("doctor")
+
+    assert "ok    chains: 2 nodes follow their chains" in said
+    assert [url for url, _ in chain.asked] == [
+        "https://one.example/v1/chain/get_info",
+        "https://two.example/v1/chain/get_info",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((200, {"chain_id": "0" * 64, "last_irreversible_block_num": 1}), "wrong_chain"),
+        ((502, b"<html>"), "node_unavailable"),
+        (FetchError("fetch_blocked", "10.0.0.1 is no public address"), "node_unavailable"),
+    ],
+    ids=["another chain", "a page", "an internal address"],
+)
+def test_the_doctor_finds_a_node_that_is_no_use(operator, chain, answer, code):
+    chain.changes["https://two.example/v1/chain/get_info"] = answer
+
+    result = operator.run("doctor")
+
+    assert result.exit_code == 1
+    assert f"FAIL  chains: {code}: " in result.stdout
+
+
+def test_the_doctor_asks_no_node_when_offline(operator, chain):
+    operator.does("doctor", "--offline")
+
+    assert chain.asked == []
 
 
 def add_name_services(operator) -> None:

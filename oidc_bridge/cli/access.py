@@ -175,14 +175,13 @@ def _client_of(connection: Connection, app: str, client_id: str | None) -> Clien
     """Return the client at which *app* signs in.
 
     Raises:
-        BridgeError: ``client_unknown``, ``client_ambiguous``; ``client_homeserver`` and
-            ``not_homeserver`` for one of the other kind.
+        BridgeError: ``client_unknown``, ``client_ambiguous``, ``not_homeserver``.
     """
     if app.startswith(_CLIENT):
         named = app.removeprefix(_CLIENT)
         if client_id not in (None, named):
             raise BridgeError("client_ambiguous", f"{app} is itself the client")
-        return rulings.get_app_client(connection, app)
+        return get_client(connection, named)
     if client_id is None:
         homes = [one for one in all_clients(connection) if one.kind == "homeserver"]
         if len(homes) != 1:

@@ -28,7 +28,8 @@ def app() -> None:
     """Which apps may sign people in, and as whom.
 
     ORIGIN is a whole origin (https://chat.example), the scheme of an app on a device (element:),
-    or client:ID for a client that is itself the app.
+    or client:ID for a client that is itself the app. client:ID of a homeserver is who signs in
+    there without an app: by the signed sentence of an account of EOS.
     """
 
 

@@ -15,10 +15,12 @@ from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError, ProofError
 from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
+from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Challenge
 from oidc_bridge.oidc.client import check_redirect_uri
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, active
 from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.proofs.antelope_node import Node
 from oidc_bridge.proofs.jsontokens import parse, sign, verify
 from oidc_bridge.proofs.names import check_service
 from oidc_bridge.storage import db, read
@@ -51,6 +53,8 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
     ]
     if not offline:
         checks += [("issuer", _issuer), ("name services", _names)]
+        if settings.antelope.chains:
+            checks.append(("chains", _chains))
     results = []
     with open_database(settings, check=False):
         for name, check in checks:
@@ -142,3 +146,17 @@ def _names(settings: Settings) -> str:
             raise BridgeError("names_unusable", error.detail) from error
     spoken = (f"{service.url} speaks {service.system}" for service in services)
     return ", ".join(spoken) or "none configured"
+
+
+def _chains(settings: Settings) -> str:
+    """Ask every node of a chain which one it follows, also those that are asked second."""
+    known = settings.antelope
+    nodes = 0
+    for chain in known.chains:
+        for url in chain.node_urls:
+            post = PostDeadline(make_fetch(settings).post_json, known.budget)
+            info = Node(url, post).get_info()
+            if info.chain_id != chain.id:
+                raise ProofError("wrong_chain", f"{url} follows {info.chain_id}")
+            nodes += 1
+    return f"{nodes} nodes follow their chains"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.spelling import check_say
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.oidc.client import Client, Unknown
+from oidc_bridge.oidc.client import Unknown
 from oidc_bridge.storage.access_requests import AccessRequest, decide_access_request
 from oidc_bridge.storage.admissions import admit, get_rule, replace_list
 from oidc_bridge.storage.apps import get_client, set_unknown_apps
@@ -47,8 +47,7 @@ def rule_app(
     """Keep a rule; False if it says what held already.
 
     Raises:
-        BridgeError: ``app_insecure``, ``alone_impossible``; ``client_unknown`` and
-            ``client_homeserver`` for a client that cannot be the app: its rule would say nothing.
+        BridgeError: ``app_insecure``, ``alone_impossible``, ``client_unknown``.
     """
     _check_rule(connection, rule)
     before = find_rule(connection, rule.name)
@@ -79,7 +78,7 @@ def replace_rule(
 def _check_rule(connection: Connection, rule: AppRule) -> None:
     check_say(rule.name, rule.say)
     if rule.name.startswith("client:"):
-        get_app_client(connection, rule.name)
+        get_client(connection, rule.name.removeprefix("client:"))
 
 
 def _record_rule(
@@ -87,21 +86,6 @@ def _record_rule(
 ) -> None:
     told = {"before": _told(before), "after": _told(after), "by": by}
     record(connection, "app ruled", now=now, app=after.name, **told)
-
-
-def get_app_client(connection: Connection, app: str) -> Client:
-    """Return the client that *app*, ``client:`` and its id, names.
-
-    Raises:
-        BridgeError: ``client_unknown``, ``client_homeserver``.
-    """
-    client = get_client(connection, app.removeprefix("client:"))
-    if client.kind == "homeserver":
-        raise BridgeError(
-            "client_homeserver",
-            f"{client.id} is a homeserver: name the chat apps, by their origins",
-        )
-    return client
 
 
 def forget_app(connection: Connection, app: str, *, now: datetime, by: str = COMMAND_LINE) -> int:

@@ -255,7 +255,6 @@ def test_of_several_homeservers_one_is_named(operator):
         (("ann.btc", CHAT, "--client", "wiki"), "not_homeserver"),
         (("ann.btc", CHAT, "--client", "nobody"), "client_unknown"),
         (("ann.btc", "client:nobody"), "client_unknown"),
-        (("ann.btc", "client:synapse"), "client_homeserver"),
         (("ann.btc", "client:wiki", "--client", "synapse"), "client_ambiguous"),
     ],
 )
@@ -269,3 +268,12 @@ def test_an_explanation_changes_nothing(operator):
     explained(operator)
 
     assert operator.execute("SELECT * FROM events") == before
+
+
+def test_a_homeserver_itself_is_explained_for_who_signs_in_there_without_an_app(operator):
+    operator.does("app", "deny", "client:synapse")
+
+    said = operator.does("explain", "ann.btc", "client:synapse")
+
+    assert "app:       client:synapse at synapse" in said
+    assert "result:    no" in said

@@ -80,7 +80,7 @@ def test_one_app_that_cannot_be_ruled_leaves_the_others_as_they_were(operator):
         (("alone", "http://chat.example"), "app_insecure"),
         (("alone", "client:wiki"), "alone_impossible"),
         (("deny", "client:nobody"), "client_unknown"),
-        (("deny", "client:synapse"), "client_homeserver"),
+        (("alone", "client:synapse"), "alone_impossible"),
         (("allow", CHAT, "--until", "soon"), "until_malformed"),
         (("allow", CHAT, "--until", "2020-01-01"), "until_past"),
         (("allow", CHAT, "--note", "n" * 301), "note_malformed"),
@@ -203,6 +203,14 @@ def test_people_are_put_on_a_list_as_they_are_known(operator):
 
     assert "3 entries, 3 new" in said
     assert people(operator) == {ANN, "bob.btc", "*.example.btc"}
+
+
+def test_an_account_of_a_chain_is_put_on_the_list_of_a_homeserver(operator):
+    account = "antelope:aca376f206b8fc25a6ed44dbdc66547c:alice.gm"
+    operator.does("app", "allow", "client:synapse", "--for-listed-people")
+    operator.does("app", "admit", "client:synapse", account)
+
+    assert people(operator, "client:synapse") == {account}
 
 
 def test_a_list_that_says_nothing_yet_is_told(operator):
