@@ -25,6 +25,7 @@ from oidc_bridge.proofs.antelope_node import Node, Post
 METHOD = "antelope"
 
 _LONGEST = 1000  # of a password; a real one has some 300 characters
+_NONCE = re.compile(r"[A-Za-z0-9._-]+")
 # Five bits for each of twelve signs, and four for a thirteenth; no dot at the end.
 _NAME = r"(?:[a-z1-5.]{0,11}[a-z1-5]|[a-z1-5.]{12}[a-j1-5])"
 _ACCOUNT = re.compile(_NAME)
@@ -114,6 +115,9 @@ def read_password(text: str) -> Password:
     parts = text.split("|")
     if len(text) > _LONGEST or len(parts) != 3:
         raise ProofError("malformed_password", f"{len(text)} characters, {len(parts)} parts")
+    # The caller looks it up before all else is read, so it has the grammar of nonces from here on.
+    if not _NONCE.fullmatch(parts[0]):
+        raise ProofError("malformed_password", "the nonce has other characters than a nonce has")
     return Password(*parts)
 
 

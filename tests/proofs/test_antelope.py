@@ -102,7 +102,13 @@ def test_other_words_are_not_the_sentence(text: str) -> None:
     assert refused.value.code == "malformed_message"
 
 
-@pytest.mark.parametrize("text", ["", "a", "a|b", "a|b|c|d", f"a|b|{'c' * 1000}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a", "a|b", "a|b|c|d", f"a|b|{'c' * 1000}"),
+        *("|b|c", "a b|b|c", "a\n|b|c", "\u00e4|b|c", "\ud800|b|c", "a/b|b|c", "a\0|b|c"),
+    ],
+)
 def test_a_password_has_three_parts_and_an_end(text: str) -> None:
     with pytest.raises(ProofError) as refused:
         read_password(text)
