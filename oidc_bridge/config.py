@@ -230,6 +230,45 @@ class OiChatDoor(_Part):
         return self
 
 
+class Homeserver(_Part):
+    """A homeserver whose people may open their account here in a widget."""
+
+    # Case counts, and a port belongs to it (Matrix appendices, "Server Name").
+    server_name: str = Field(pattern=r"^[A-Za-z0-9.:\[\]-]{1,230}$")
+    url: WebAddress
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Self:
+        if set("?#") & set(self.url):
+            raise ValueError("url must be a base address, without ? and #")
+        return self
+
+
+class Widget(_Part):
+    """The account page inside of Matrix clients (MSC1960): who may show it, and to whose people."""
+
+    clients: frozenset[Issuer] = frozenset()
+    homeservers: tuple[Homeserver, ...] = ()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is a widget at all."""
+        return bool(self.clients)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The homeservers' addresses by their server names."""
+        return {known.server_name: known.url for known in self.homeservers}
+
+    @model_validator(mode="after")
+    def _check_both(self) -> Self:
+        if bool(self.clients) != bool(self.homeservers):
+            raise ValueError("clients and homeservers: a widget needs one of each at least")
+        if len(self.urls) != len(self.homeservers):
+            raise ValueError("two homeservers have the same server_name")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of one bridge, checked."""
 
@@ -264,6 +303,7 @@ class Settings(BaseSettings):
     lifetimes: Lifetimes = Lifetimes()
     registration: Registration = Registration()
     oichat: OiChatDoor = OiChatDoor()
+    widget: Widget = Widget()
 
     @property
     def host(self) -> str:

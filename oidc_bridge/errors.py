@@ -94,6 +94,31 @@ class TokenError(SentError):
         self.scheme = scheme
 
 
+class MatrixTokenError(BridgeError):
+    """A Matrix OpenID token, or the bearer token that was got for one, opens nothing.
+
+    ``code`` is a word of ours, which our widget's script knows; ``errcode`` is Matrix's for it,
+    and ``sentence`` goes with either.
+    """
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        self.status, self.errcode, self.sentence = _MATRIX_ERRORS[code]
+        super().__init__(code, detail)
+
+
+_MATRIX_ERRORS: dict[str, tuple[int, str, str]] = {
+    "token_malformed": (400, "M_BAD_JSON", "This is no OpenID token of a homeserver."),
+    "token_refused": (401, "M_UNAUTHORIZED", "The homeserver does not know this token any more."),
+    "token_spent": (403, "M_FORBIDDEN", "This token was used here before: get a new one."),
+    "server_unknown": (403, "M_FORBIDDEN", "This homeserver is not one of those served here."),
+    "server_unreachable": (502, "M_UNKNOWN", "The homeserver gave no answer."),
+    "server_unready": (502, "M_UNKNOWN", "The homeserver does not answer for OpenID tokens."),
+    "user_malformed": (403, "M_FORBIDDEN", "The homeserver named nobody of its own."),
+    "account_unknown": (403, "M_FORBIDDEN", "Nobody has an account here by this Matrix ID."),
+    "session_over": (401, "M_UNKNOWN_TOKEN", "This access has ended: get a new token."),
+    "not_found": (404, "M_NOT_FOUND", "There is nothing here."),
+}
+
 _AGAIN = "Start again from the app you wanted to sign in to."
 _RETRY = "Try again. If it keeps happening, try another wallet."
 _NEW_ONE = "Let the app make a new one, then try again."

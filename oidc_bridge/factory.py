@@ -37,6 +37,7 @@ from oidc_bridge.web import (
     end_session,
     handover,
     install,
+    integrations,
     joining,
     logos,
     my_apps,
@@ -56,6 +57,7 @@ from oidc_bridge.web import (
     token,
     tokens_about,
     wallets,
+    widget,
 )
 from oidc_bridge.web.admin import (
     apps,
@@ -120,7 +122,7 @@ def create_app(
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
-        *(sign_out, end_session, oichat),
+        *(sign_out, end_session, oichat, widget, integrations),
         *(
             home,
             apps,

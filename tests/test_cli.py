@@ -1104,6 +1104,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 access tokens",
         "       0 refresh tokens",
         "       0 used client assertions and DPoP proofs",
+        "       0 widget sessions",
         "       0 codes that nobody redeemed",
         "       0 sign-out deliveries",
         "       0 sign-outs of people who are gone",

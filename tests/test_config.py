@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from oidc_bridge.config import (
     Antelope,
     AntelopeChain,
+    Homeserver,
     Lifetimes,
     NameLookup,
     Names,
@@ -20,6 +21,7 @@ from oidc_bridge.config import (
     Server,
     Settings,
     WebWallet,
+    Widget,
     data_dir,
     load,
 )
@@ -134,6 +136,8 @@ def test_a_number_beyond_its_bounds_is_refused_by_name(read, name, least, most, 
     assert f"{name}: " in caught.value.detail
 
 
+_SERVER = '{server_name = "Chat.example:8448", url = "http://10.0.0.7:8008"}'
+
 GOOD_VALUES = [
     ("name", '"S"'),
     ("name", f'"{"n" * 60}"'),
@@ -154,6 +158,8 @@ GOOD_VALUES = [
     ("antelope", f'{{chains = [{{id = "{EOS}", nodes = ["https://n.example/eos"]}}]}}'),
     ("antelope", "{budget = 0.5}"),
     ("wallets", f'[{{name = "{"w" * 40}", url = "https://w.example/auth?a=b"}}]'),
+    ("widget", f'{{clients = ["https://element.example"], homeservers = [{_SERVER}]}}'),
+    ("widget", f'{{clients = ["http://localhost:8080"], homeservers = [{_SERVER}]}}'),
 ]
 
 
@@ -257,6 +263,30 @@ BAD_VALUES = [
         "names",
         '{services = [{url = "https://n.example", lables = [2]}]}',
         "names.services.0.lables",
+    ),
+    ("widget", '{clients = ["https://element.example"]}', "widget"),
+    ("widget", f"{{homeservers = [{_SERVER}]}}", "widget"),
+    (
+        "widget",
+        f'{{clients = ["https://element.example"], homeservers = [{_SERVER}, {_SERVER}]}}',
+        "widget",
+    ),
+    (
+        "widget",
+        f'{{clients = ["https://e.example/"], homeservers = [{_SERVER}]}}',
+        "widget.clients",
+    ),
+    ("widget", f'{{clients = ["http://e.example"], homeservers = [{_SERVER}]}}', "widget.clients"),
+    ("widget", f'{{clients = ["*"], homeservers = [{_SERVER}]}}', "widget.clients"),
+    (
+        "widget",
+        '{clients = ["https://e.example"], homeservers = [{server_name = "a b", url = "https://m"}]}',
+        "widget.homeservers.0.server_name",
+    ),
+    (
+        "widget",
+        '{clients = ["https://e.example"], homeservers = [{server_name = "a", url = "https://m?"}]}',
+        "widget.homeservers.0",
     ),
 ]
 
@@ -588,6 +618,7 @@ def test_a_data_folder_that_was_not_installed_is_told_by_name():
 _COMMENTED = re.compile(r"^#(?=[a-z_]+ = |\[)", re.M)
 # Settings that have no value by default, so the example shows one.
 _EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names", "antelope"}
+_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names", "widget"}
 
 
 def names_of(part: type[BaseModel]) -> set[str]:
@@ -618,6 +649,8 @@ def test_the_example_names_every_setting_and_no_other():
     assert set(example["names"]["services"][0]) == names_of(NameLookup)
     assert set(example["antelope"]) == names_of(Antelope)
     assert set(example["antelope"]["chains"][0]) == names_of(AntelopeChain)
+    assert set(example["widget"]) == names_of(Widget)
+    assert set(example["widget"]["homeservers"][0]) == names_of(Homeserver)
 
 
 def test_the_example_shows_the_defaults(read, tmp_path):

@@ -39,6 +39,7 @@ from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.whitelist import ListingRow, PersonRuleRow
+from oidc_bridge.storage.widget import WidgetSessionRow
 
 # In the order in which nothing points at what is gone; tokens go with their authorization, names
 # with their key. Events come last: whoever wrote one held a row of the others.
@@ -176,6 +177,8 @@ def _close_what_is_open(connection: Connection, traces: _Traces) -> None:
     pushed = connection.execute(select(PushedRow.digest, PushedRow.parameters))
     hinted = [row.digest for row in pushed if traces.are_meant(row.parameters.get("login_hint"))]
     _forget(connection, PushedRow.digest, hinted)
+    # Of their namesake at another homeserver too, who opens the widget anew.
+    _forget(connection, WidgetSessionRow.localpart, list(traces.localparts))
 
 
 def _forget(connection: Connection, column: Any, values: Sequence[str]) -> None:

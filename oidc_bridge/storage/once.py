@@ -1,5 +1,5 @@
-"""What somebody else made to be used once: the ``jti`` of client assertions and of DPoP proofs, and
-the sentence that a key of a chain signed."""
+"""What somebody else made, to be used once here: the ``jti`` of client assertions and of DPoP
+proofs, the sentence that a key of a chain signed, and Matrix OpenID tokens."""
 
 from datetime import datetime
 

@@ -18,6 +18,7 @@ from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.pushed import PushedRow
 from oidc_bridge.storage.requests import RequestRow
 from oidc_bridge.storage.tokens import AccessTokenRow, RefreshTokenRow
+from oidc_bridge.storage.widget import WidgetSessionRow
 
 _BATCH = 500
 _A_DAY = timedelta(days=1)
@@ -42,6 +43,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),
         ("used client assertions and DPoP proofs", UsedJtiRow),
+        ("widget sessions", WidgetSessionRow),
     )
     for what, row in tables:
         table = row.__table__

@@ -45,6 +45,7 @@ _MAX_QUERY = 7_000
 # looked at, and with ``*`` no browser shows what it asked for with cookies (Fetch, "CORS protocol
 # and credentials").
 _PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register", "/par"})
+_FOLDERS = ("/register/", "/_matrix/")
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
@@ -188,8 +189,19 @@ def source_of(redirect_uri: str) -> str:
     return str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
 
 
+def let_page_be_framed_by(*origins: str) -> None:
+    """Let pages of these origins, and no others, show this one in a frame."""
+    g.frame_ancestors = origins
+
+
 def _is_protocol(path: str) -> bool:
     return path in _PROTOCOL or path.startswith(("/register/", "/c/", "/proofs/"))
+    return path in _PROTOCOL or path.startswith(_FOLDERS)
+
+
+def _is_json(path: str) -> bool:
+    """Whether errors are JSON there: the widget's own script is a program too."""
+    return _is_protocol(path) or path.startswith("/widget/")
 
 
 def _add_headers(answer: Response) -> Response:
@@ -207,12 +219,14 @@ def _add_headers(answer: Response) -> Response:
         # No Cross-Origin-Opener-Policy: Matrix clients open a re-authentication in a pop-up, and
         # Synapse's last page must still find its opener.
         form_targets = " ".join(g.get("form_targets", ("'self'",)))
+        ancestors = " ".join(g.get("frame_ancestors", ("'none'",)))
         headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-            " connect-src 'self'; base-uri 'none'; frame-ancestors 'none';"
+            f" connect-src 'self'; base-uri 'none'; frame-ancestors {ancestors};"
             f" form-action {form_targets}"
         )
-        headers["X-Frame-Options"] = "DENY"
+        if "frame_ancestors" not in g:  # it knows no list
+            headers["X-Frame-Options"] = "DENY"
     return answer
 
 
@@ -265,7 +279,7 @@ def json_error(error: SentError) -> Response:
 def _show_http_error(error: HTTPException) -> Response:
     codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
     status = error.code or 500
-    if _is_protocol(request.path):
+    if _is_json(request.path):
         answer = json_error(SentError("invalid_request", f"{error.name}.", status=status))
     else:
         answer = show_error(PageError(codes.get(status, "request_malformed"), status=status))
@@ -278,7 +292,7 @@ def _show_crash(error: Exception) -> Response:
     """The one place that catches everything: our fault, said so, with a reference."""
     reference = new_reference()
     log.exception("crashed path=%r reference=%s", request.path, reference, exc_info=error)
-    if _is_protocol(request.path):
+    if _is_json(request.path):
         return json_error(SentError("server_error", f"Reference {reference}.", status=500))
     crash = PageError("internal")
     return page(

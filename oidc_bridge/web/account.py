@@ -64,7 +64,7 @@ def overview() -> Response:
                 browser,
             )
         apps = apps_shown(connection, session)
-        sessions = browsers_of(connection, session, now)
+        sessions = browsers_of(connection, session.account_id, now, this=session.id)
         wallets = wallet_items(connection, session)
         decided = decided_lately(connection, session.account_id, since=now - _NEWS_LIFE)
     return keep_browser(

@@ -54,6 +54,7 @@ WORDS: Mapping[str, str] = {
     "refresh token reused": "{app} came with a key that was used up. It may have been stolen, so"
     " that access was ended",
     "data exported": "You downloaded your data",
+    "widget opened": "Your account was opened inside of a Matrix client",
     "person blocked": "The people who run this server blocked your account",
     "person unblocked": "The people who run this server let you sign in again",
     "signed out by admin": "The people who run this server signed you out everywhere",

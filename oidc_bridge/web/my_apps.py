@@ -107,7 +107,7 @@ def apps_shown(connection: Connection, session: Session) -> AppsShown:
         return url_for("account.overview", _anchor="apps", q=words or None, page=number)
 
     return AppsShown(
-        items=[_item(app.given, app.last_used) for app in listed],
+        items=[item_of(app.given, app.last_used) for app in listed],
         words=words,
         found=found,
         total=total,
@@ -122,7 +122,8 @@ def _page_number() -> int:
     return min(max(int(text), 1), _LAST_PAGE) if is_number else 1
 
 
-def _item(given: AppConsent, used: datetime | None) -> AppItem:
+def item_of(given: AppConsent, used: datetime | None) -> AppItem:
+    """Return an app of mine as pages show it."""
     client = bridge().snapshots.current().clients.get(given.client_id)
     consent = given.consent
     return AppItem(
@@ -154,7 +155,7 @@ def show(consent_id: str) -> Response:
     with read() as connection:
         session = get_session(connection, now)
         mine = _my_app(connection, session, consent_id)
-        item = _item(mine, last_used_at(connection, session.account_id, mine))
+        item = item_of(mine, last_used_at(connection, session.account_id, mine))
         holds = holdings_of(connection, session.account_id, mine, now=now)
         boxes = _boxes(connection, session, mine, item.mxid)
     return keep_browser(

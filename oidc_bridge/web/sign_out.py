@@ -44,19 +44,26 @@ def end(connection: Connection, session: Session, ids: Sequence[str], *, now: da
     Returns:
         The sign-out's id, for `signed_out`.
     """
+    return end_of(connection, session.account_id, ids, now=now, session=session.id)
+
+
+def end_of(
+    connection: Connection, account_id: str, ids: Sequence[str], *, now: datetime, **where: str
+) -> str:
+    """The same for an account; *where* it was done goes to the event."""
     sign_out_id = new_id()
-    live = {known.id for known in sessions_of(connection, session.account_id, now=now)}
+    live = {known.id for known in sessions_of(connection, account_id, now=now)}
     ids = [session_id for session_id in ids if session_id in live]
-    tell_of_sessions(connection, session.account_id, ids, now=now)
+    tell_of_sessions(connection, account_id, ids, now=now)
     revoke_of_sessions(connection, ids, now=now)
-    end_sessions(connection, session.account_id, ids, now=now, sign_out_id=sign_out_id)
+    end_sessions(connection, account_id, ids, now=now, sign_out_id=sign_out_id)
     record(
         connection,
         "signed out",
         now=now,
-        account_id=session.account_id,
+        account_id=account_id,
         sessions=str(len(ids)),
-        session=session.id,
+        **where,
     )
     return sign_out_id
 

@@ -7,7 +7,11 @@ from werkzeug.test import TestResponse
 from tests.driver import ISSUER, Person
 
 APP = "https://spa.example"
-SPOKEN_TO = ("/token", "/userinfo", "/introspect", "/revoke", "/par", "/register", "/register/x")
+MANAGER = "/_matrix/integrations/v1/account"
+SPOKEN_TO = (
+    *("/token", "/userinfo", "/introspect", "/revoke", "/par", "/register", "/register/x"),
+    *(MANAGER, f"{MANAGER}/register", f"{MANAGER}/logout"),
+)
 DOCUMENTS = (
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
