@@ -40,6 +40,7 @@ from tests.live.postgres import PostgresMissingError, new_database, postgres
 from tests.live.synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
 from tests.live.tools import free_port, missing
 from tests.live.wallet import need_wallets
+from tests.live.widget_host import WidgetHost, widget_host
 from tests.live.world import World
 
 HERE = Path(__file__).parent
@@ -141,12 +142,19 @@ def a_name_service() -> Iterator[FakeNames]:
 
 
 @pytest.fixture(scope="session")
+def a_widget_host() -> Iterator[WidgetHost]:
+    with widget_host() as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
 def world(
     tmp_path_factory: pytest.TempPathFactory,
     certificates: Certificates,
     a_chat_client: ChatClient,
     a_web_wallet: WebWallet,
     a_name_service: FakeNames,
+    a_widget_host: WidgetHost,
 ) -> Iterator[World]:
     """Set up as the README says: init, client add, app allow, synapse-config, and both servers."""
     need_synapse()
@@ -161,6 +169,10 @@ def world(
         names={
             "services": [{"url": a_name_service.url, "labels": [2], "system": "v2"}],
             "cache": 0,
+        },
+        widget={
+            "clients": [a_widget_host.origin],
+            "homeservers": [{"server_name": SERVER_NAME, "url": synapse.base_url}],
         },
     )
     bridge.client_add("synapse", synapse.base_url, "--server-name", SERVER_NAME)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Frame, Page, expect
 
 from tests.fake_names import FakeNames
 from tests.live.keyboard import what_keyboards_miss
@@ -519,7 +519,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
 }
 
 
-def what_axe_objects_to(page: Page) -> list[str]:
+def what_axe_objects_to(page: Page | Frame) -> list[str]:
     """Return axe-core's findings, each with its rule and the places on the page."""
     page.evaluate((FOLDER / "node_modules/axe-core/axe.min.js").read_text())
     found = page.evaluate("axe.run(document)")
@@ -529,8 +529,13 @@ def what_axe_objects_to(page: Page) -> list[str]:
     ]
 
 
-def look_at(page: Page, name: str, folder: Path) -> None:
-    """Take a page's pictures in every size and colour, and hold what must be true in each."""
+def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) -> None:
+    """Take a page's pictures in every size and colour, and hold what must be true in each.
+
+    Args:
+        frame: What is ours, if the page itself is somebody else's.
+    """
+    ours = frame or page
     sideways, objections, unreached = [], [], []
     for colour in COLOURS:
         page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
@@ -538,10 +543,10 @@ def look_at(page: Page, name: str, folder: Path) -> None:
             page.set_viewport_size({"width": width, "height": 800})
             page.screenshot(path=folder / f"{name}-{width}-{colour}.png", full_page=True)
             root = "document.documentElement"
-            if page.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
+            if ours.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
                 sideways.append(f"{width} {colour}")
-            objections += [f"{width} {colour}: {text}" for text in what_axe_objects_to(page)]
-            if colour == COLOURS[0]:
+            objections += [f"{width} {colour}: {text}" for text in what_axe_objects_to(ours)]
+            if colour == COLOURS[0] and frame is None:
                 unreached += [f"{width}: {text}" for text in what_keyboards_miss(page)]
 
     assert not sideways
