@@ -353,9 +353,10 @@ def at_asked(world: World, ann: Visitor, host: WidgetHost) -> None:
 
 
 def at_asking(world: World, ann: Visitor, host: WidgetHost) -> None:
-    # Held for as long as the pictures take.
+    # The page's patience, and nothing else, is held for as long as the pictures take.
     ann.context.add_init_script(
-        "if (location.pathname === '/widget') window.setTimeout = (later, after) => 0"
+        "const real = setTimeout;"
+        "window.setTimeout = (work, after) => after === 10_000 ? 0 : real(work, after)"
     )
     frame = show(ann.page, host.url(widget_url(world), how="never"))
     expect_state(frame, "Asking your Matrix client who you are")
