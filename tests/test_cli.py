@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -1060,6 +1061,53 @@ def test_the_doctor_finds_a_name_service_that_cannot_be_used(operator, network, 
 
     assert result.exit_code == 1
     assert "FAIL  name services: names_unusable: https://two.example/" in result.stdout
+
+
+def add_widget(operator, server_name: str = "matrix.example") -> None:
+    operator.does("client", "add", "synapse", "--homeserver", "https://matrix.example/")
+    config = operator.folder / "config.toml"
+    config.write_text(
+        config.read_text()
+        + '[widget]\nclients = ["https://element.example"]\n'
+        + f'[[widget.homeservers]]\nserver_name = "{server_name}"\nurl = "https://m.example"\n'
+    )
+
+
+USERINFO = "https://m.example/_matrix/federation/v1/openid/userinfo?access_token=doctor"
+
+
+def test_the_doctor_shows_the_widgets_homeserver_a_token_of_nobodys(operator, network):
+    add_widget(operator)
+    network.answers[USERINFO] = (401, {"errcode": "M_UNKNOWN_TOKEN"})
+
+    assert "ok    widget: matrix.example can be asked" in operator.does("doctor")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((404, {"errcode": "M_UNRECOGNIZED"}), "server_unready"),
+        ((500, ""), "server_unreachable"),
+        ((200, {"sub": "@ann:matrix.example"}), "takes any token"),
+        (FetchError("fetch_blocked", "10.0.0.1 is no public address"), "fetch_blocked"),
+    ],
+)
+def test_the_doctor_finds_a_homeserver_that_the_widget_cannot_ask(operator, network, answer, says):
+    add_widget(operator)
+    network.answers[USERINFO] = answer
+
+    result = operator.run("doctor")
+
+    assert result.exit_code == 1
+    assert re.search(f"FAIL  widget: widget_unusable: .*{says}", result.stdout)
+
+
+def test_the_doctor_finds_a_homeserver_of_the_widget_that_no_client_is_for(operator, network):
+    add_widget(operator, "Matrix.example")
+
+    result = operator.run("doctor")
+
+    assert "FAIL  widget: widget_unusable: no client has the server name" in result.stdout
 
 
 # --- migrate, prune, deliver ---

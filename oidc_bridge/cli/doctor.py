@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
-from oidc_bridge.errors import BridgeError, ProofError
+from oidc_bridge.errors import BridgeError, MatrixTokenError, ProofError
 from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
 from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Challenge
+from oidc_bridge.matrix.openid import MatrixOpenIDToken, find_user
 from oidc_bridge.oidc.client import check_redirect_uri
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, active
 from oidc_bridge.oidc.metadata import discovery
@@ -55,6 +56,8 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
         checks += [("issuer", _issuer), ("name services", _names)]
         if settings.antelope.chains:
             checks.append(("chains", _chains))
+        if settings.widget.is_on:
+            checks.append(("widget", _widget))
     results = []
     with open_database(settings, check=False):
         for name, check in checks:
@@ -160,3 +163,22 @@ def _chains(settings: Settings) -> str:
                 raise ProofError("wrong_chain", f"{url} follows {info.chain_id}")
             nodes += 1
     return f"{nodes} nodes follow their chains"
+
+
+def _widget(settings: Settings) -> str:
+    """Show each homeserver a token that is nobody's: it must say so itself."""
+    fetch, urls = make_fetch(settings), settings.widget.urls
+    with read() as connection:
+        served = {client.server_name for client in all_clients(connection)}
+    for name in urls:
+        if name not in served:
+            raise BridgeError("widget_unusable", f"no client has the server name {name}")
+        try:
+            token = MatrixOpenIDToken("doctor", name)
+            find_user(token, homeservers=urls, fetch=fetch)
+        except MatrixTokenError as error:
+            if error.code != "token_refused":
+                raise BridgeError("widget_unusable", str(error)) from error
+        else:
+            raise BridgeError("widget_unusable", f"{name} takes any token")
+    return f"{', '.join(urls)} can be asked"

@@ -195,11 +195,12 @@ def account() -> Response:
 
 
 def _app_as_json(app: AppItem) -> Mapping[str, Any]:
+    via = app.via if app.via not in (app.title, app.host) else ""
     return {
         "id": app.id,
         "title": undirected(app.title),
         "host": app.host,
-        "via": undirected(app.via),
+        "via": undirected(via),
         "is_alone": app.is_alone,
         "gets": list(app.scopes),
         "since": as_json(app.since),

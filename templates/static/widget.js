@@ -123,6 +123,7 @@
   const isThere = (value) => Boolean(Array.isArray(value) ? value.length : value);
   const item = (kind, facts) => {
     const part = document.getElementById(`${kind}-item`).content.cloneNode(true);
+    if (facts.host === facts.title) facts = { ...facts, host: "" }; // once is enough
     for (const place of part.querySelectorAll("[data-of]")) fill(place, facts[place.dataset.of]);
     for (const place of part.querySelectorAll("[data-if]")) place.hidden = !isThere(facts[place.dataset.if]);
     for (const place of part.querySelectorAll("[data-unless]")) place.hidden = isThere(facts[place.dataset.unless]);

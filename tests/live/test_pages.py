@@ -529,6 +529,11 @@ def what_axe_objects_to(page: Page | Frame) -> list[str]:
     ]
 
 
+_PAINTED = """() => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0)));
+})"""
+
+
 def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) -> None:
     """Take a page's pictures in every size and colour, and hold what must be true in each.
 
@@ -541,6 +546,8 @@ def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) 
         page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
+            if frame:  # a process of its own, which nobody waits for
+                frame.evaluate(_PAINTED)
             page.screenshot(path=folder / f"{name}-{width}-{colour}.png", full_page=True)
             root = "document.documentElement"
             if ours.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
