@@ -43,6 +43,7 @@ from oidc_bridge.web import (
     my_apps,
     naming,
     oichat,
+    one_time,
     par,
     personas,
     public,
@@ -122,21 +123,9 @@ def create_app(
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
-        *(sign_out, end_session, oichat, widget, integrations),
-        *(
-            home,
-            apps,
-            lists,
-            list_import,
-            requests,
-            people,
-            why,
-            clients,
-            events,
-            signing_keys,
-            health,
-            team,
-        ),
+        *(sign_out, end_session, oichat, one_time, widget, integrations),
+        *(home, apps, lists, list_import, requests, people, why, clients),
+        *(events, signing_keys, health, team),
     ):
         app.register_blueprint(part.views)
     app.register_blueprint(home.door)

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("challenge", sa.Text(), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False, server_default=""),
         sa.Column("signature", sa.Text(), nullable=False, server_default=""),
+        sa.Column("account_id", sa.Text()),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("spent_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_nonces")),

@@ -201,6 +201,33 @@ def open_account(
     return Opened(owner, kept)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """An account that is opened by no key just now, and all that could open it."""
+
+    opened: Opened
+    is_blocked: bool
+
+
+_ALL_KEYS = (
+    select(_I.id, AccountRow.blocked_at)
+    .join(AccountRow, AccountRow.id == _I.account_id)
+    .where(_I.account_id == bindparam("account_id"))
+    .order_by(_I.last_proved_at, _I.id)
+)
+
+
+def find_account(connection: Connection, account_id: str) -> KnownAccount | None:
+    """Return an account by its id, held; None if it is gone."""
+    hold_account(connection, account_id)
+    rows = connection.execute(_ALL_KEYS, {"account_id": account_id}).all()
+    if not rows:
+        return None
+    return KnownAccount(
+        Opened(account_id, [row.id for row in rows]), rows[0].blocked_at is not None
+    )
+
+
 def hold_account(connection: Connection, account_id: str) -> None:
     """Let nobody else change what this account gave to whom, until this transaction ends.
 

@@ -33,7 +33,8 @@ class NonceRow(Base):
     the address that announced it.
 
     ``public_key`` and ``signature`` are what the client posted instead of writing a file; empty
-    until then.
+    until then. ``account_id`` is set if it was made on an account page: then it is the secret
+    itself, and nothing is to be answered.
     """
 
     __tablename__ = "nonces"
@@ -45,6 +46,7 @@ class NonceRow(Base):
     challenge: Mapped[str] = mapped_column(Text)
     public_key: Mapped[str] = mapped_column(Text, server_default="")
     signature: Mapped[str] = mapped_column(Text, server_default="")
+    account_id: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
     spent_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
@@ -59,12 +61,18 @@ class OpenNonce:
 
 @dataclass(frozen=True, slots=True)
 class SpentNonce:
-    """A nonce that was just used up; ``public_key`` and ``signature`` are empty if none came."""
+    """A nonce that was just used up.
+
+    Attributes:
+        public_key, signature: empty if none came.
+        account_id: whose account page made it; None if a client did.
+    """
 
     app: str
     challenge: str
     public_key: str
     signature: str
+    account_id: str | None = None
 
 
 _N = NonceRow
@@ -78,7 +86,10 @@ _OPEN_FROM = (
 )
 _ADD = insert(_N)
 _OPEN = select(_N.app, _N.challenge).where(
-    _N.digest == bindparam("digest"), _N.spent_at.is_(None), _N.expires_at >= _now
+    _N.digest == bindparam("digest"),
+    _N.account_id.is_(None),
+    _N.spent_at.is_(None),
+    _N.expires_at >= _now,
 )
 _ANSWER = (
     update(_N)
@@ -90,7 +101,7 @@ _SPEND = (
     update(_N)
     .where(_N.digest == bindparam("of"), _N.spent_at.is_(None))
     .values(spent_at=_now)
-    .returning(_N.app, _N.challenge, _N.public_key, _N.signature, _N.expires_at)
+    .returning(_N.app, _N.challenge, _N.public_key, _N.signature, _N.account_id, _N.expires_at)
 )
 
 
@@ -107,6 +118,27 @@ def announce(
         ProofError: ``nonce_open`` if it was announced and is not over, used or not;
             ``nonces_many``.
     """
+    _add(connection, nonce, app, address, challenge, None, now)
+
+
+def announce_own(connection: Connection, nonce: str, *, account_id: str, now: datetime) -> None:
+    """Keep a nonce that an account page made, for five minutes.
+
+    Raises:
+        ProofError: ``nonces_many``.
+    """
+    _add(connection, nonce, "", f"account {account_id}", "", account_id, now)
+
+
+def _add(
+    connection: Connection,
+    nonce: str,
+    app: str,
+    address: str,
+    challenge: str,
+    account_id: str | None,
+    now: datetime,
+) -> None:
     digest, origin = digest_of(nonce), digest_of(address)
     connection.execute(_OVER, {"of": digest, "now": now})
     if connection.execute(_STANDING, {"digest": digest}).first() is not None:
@@ -121,6 +153,7 @@ def announce(
             "app": app,
             "address": origin,
             "challenge": challenge,
+            "account_id": account_id,
             "expires_at": now + LIFE,
         },
     )
@@ -169,7 +202,7 @@ def spend(connection: Connection, nonce: str, *, now: datetime) -> SpentNonce:
         raise _why_not(connection, digest)
     if row.expires_at < now:
         raise ProofError("nonce_expired", f"at {row.expires_at:%FT%TZ}")
-    return SpentNonce(row.app, row.challenge, row.public_key, row.signature)
+    return SpentNonce(row.app, row.challenge, row.public_key, row.signature, row.account_id)
 
 
 def _why_not(connection: Connection, digest: str) -> ProofError:

@@ -82,6 +82,7 @@ def overview() -> Response:
             add_url=url_for("wallets.add"),
             rename_url=url_for("wallets.rename") if _can_choose(wallets) else "",
             flash=_FLASHES.get(request.args.get("done", "")),
+            one_time_url=url_for("one_time.overview") if bridge().oichat else "",
             sign_out_url=url_for("account.sign_out"),
             everywhere_url=url_for("account.sign_out_everywhere"),
         ),

@@ -46,6 +46,7 @@ WORDS: Mapping[str, str] = {
     "access declined": "You were not let in to {app}",
     "app password made": "You made an app password",
     "app password ended": "An app password was ended",
+    "one-time password made": "You made a one-time password",
     "own rule set": "You set your own rule for {app}",
     "own rule forgotten": "You took back your own rule for {app}",
     "code redeemed": "{app} took up your sign-in",

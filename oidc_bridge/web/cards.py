@@ -21,6 +21,7 @@ _METHODS = {
     "stacks": "Your Stacks account",
     "oichat": "Your Blockstack identity, by a chat app",
     "antelope": "Your account on a chain",
+    "one-time": "A one-time password",
 }
 _CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": "EOS (Vaulta)"}
 

@@ -34,6 +34,7 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.nonces import LIFE, SpentNonce, announce, get_open, keep_answer, spend
 from oidc_bridge.web import bridge, empty_answer, json_answer
 from oidc_bridge.web.oichat_arrival import SignedIn, arrive, check_early
+from oidc_bridge.web.one_time import sign_in_own
 
 log = logging.getLogger(__name__)
 views = Blueprint("oichat", __name__)
@@ -120,10 +121,14 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     core = replace(
         core, fetch=Deadline(core.fetch, _BUDGET), strangers=Deadline(core.strangers, _BUDGET)
     )
+    own = _own_nonce(password)
+    if own is not None:
+        return _sign_in_own(client, user, own, now)
     asked = read_password(password)
     spent = write(lambda connection: spend(connection, asked.nonce, now=now))
-    if client.kind != "homeserver" or client.server_name != core.server_name:
-        raise ProofError("server_mismatch", f"{client.id}, not {core.server_name}")
+    if spent.account_id is not None:
+        raise ProofError("challenge_mismatch", "made on an account page, not by an app")
+    _check_server(client)
     # The challenge names the app that asked for it: it is no answer for another one.
     if spent.app not in ("", asked.app):
         raise ProofError("challenge_mismatch", f"asked for by {spent.app}, used by {asked.app}")
@@ -133,6 +138,29 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
         check_early(connection, client, found, wanted, now=now)
     core.check_answer(found, wanted, spent.challenge, _posted(spent))
     return write(lambda connection: arrive(connection, client, found, wanted, now=now))
+
+
+def _own_nonce(password: str) -> str | None:
+    """Return the nonce of a password that an account page of ours made; None if an app did."""
+    nonce, _, rest = password.partition("|")
+    app, _, localpart = rest.partition("|")
+    is_own = app == bridge().settings.issuer and "|" not in localpart and is_nonce(nonce)
+    return nonce if is_own else None
+
+
+def _sign_in_own(client: Client, user: str, nonce: str, now: datetime) -> SignedIn:
+    spent = write(lambda connection: spend(connection, nonce, now=now))
+    account_id = spent.account_id
+    if account_id is None:
+        raise ProofError("challenge_mismatch", "no account page made it")
+    _check_server(client)
+    return write(lambda connection: sign_in_own(connection, client, account_id, user, now=now))
+
+
+def _check_server(client: Client) -> None:
+    expected = _core().server_name
+    if client.kind != "homeserver" or client.server_name != expected:
+        raise ProofError("server_mismatch", f"{client.id}, not {expected}")
 
 
 def _core() -> OiChat:

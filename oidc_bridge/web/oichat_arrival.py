@@ -23,7 +23,7 @@ from oidc_bridge.proofs.oichat import OICHAT, Found, Password, User
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.sitting import Known, Proven
 from oidc_bridge.storage import consents, new_id
-from oidc_bridge.storage.accounts import find_known, open_account
+from oidc_bridge.storage.accounts import Opened, find_known, open_account
 from oidc_bridge.storage.authorizations import add_authorization
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import keep_names
@@ -91,9 +91,8 @@ def arrive(
     _check_verdict(client, found.password, wanted, said)
     persona, is_known = _persona(connection, session.account_id, client, found, wanted, now)
     told = session.profile if wanted.form == "main" else Profile()
-    person = Person(persona.sub, persona.localpart, told.display_name, told.picture, None)
-    sid = _authorize(connection, session, client, persona.id or "", app, person, now)
-    _remember(connection, session, client, app, wanted, person, now)
+    sid = authorize(connection, session, client, persona, app, told, now=now)
+    _remember(connection, session, client, app, wanted, _as_told(persona, told), now)
     record(
         connection,
         "signed in",
@@ -125,19 +124,25 @@ def _check_verdict(client: Client, asked: Password, wanted: User, said: Said) ->
 
 
 def _open(connection: Connection, found: Found, now: datetime) -> Session:
-    """Open the account, with a session for what is not a browser: nobody has its cookie."""
+    """Open the account, with a session for the app."""
     known = find_known(connection, _identity(found, None, now))
     opened = open_account(connection, [Proven(_identity(found, known, now), known)])
     if found.profile.is_owners:
         name = Name(found.password.name, found.profile.owner, now)
         report = NameReport(confirmed=(name,), is_complete=False)
         keep_names(connection, opened.account_id, opened.identity_id, report, now=now)
+    label = _title(found.password.app) + WITHOUT_BROWSER
+    return open_device(connection, opened, label, now=now)
+
+
+def open_device(connection: Connection, opened: Opened, label: str, *, now: datetime) -> Session:
+    """Return a session for what is not a browser: nobody has its cookie."""
     return open_session(
         connection,
         opened,
         cookie=new_secret(),
         current=None,
-        user_agent=_title(found.password.app) + WITHOUT_BROWSER,
+        user_agent=label,
         proved_at=now,
         expires_at=now + timedelta(seconds=bridge().settings.lifetimes.session),
     )
@@ -212,16 +217,18 @@ def _register(
     return add_persona(connection, account_id, client.id, localpart=localpart, now=now, app=key)
 
 
-def _authorize(
+def authorize(
     connection: Connection,
     session: Session,
     client: Client,
-    persona_id: str,
+    persona: Persona,
     app: str,
-    person: Person,
+    told: Profile,
+    *,
     now: datetime,
 ) -> str:
     """Keep what the homeserver got, as for a code that was spent; return the ``sid`` to end it."""
+    person = _as_told(persona, told)
     sid = new_id()
     add_authorization(
         connection,
@@ -230,7 +237,7 @@ def _authorize(
             "client_id": client.id,
             "account_id": session.account_id,
             "session_id": session.id,
-            "persona_id": persona_id,
+            "persona_id": persona.id,
             "app": app,
             "sid": sid,
             "scopes": list(_SCOPES),
@@ -279,6 +286,10 @@ def _remember(
         receipt=None,
         now=now,
     )
+
+
+def _as_told(persona: Persona, told: Profile) -> Person:
+    return Person(persona.sub, persona.localpart, told.display_name, told.picture, None)
 
 
 def _title(app: str) -> str:

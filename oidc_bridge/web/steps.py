@@ -46,6 +46,7 @@ PLACES = {
     "admin clients": "admin_clients.overview",
     "admin new client": "admin_clients.new",
     "admin keys": "admin_keys.overview",
+    "one-time": "one_time.overview",
 }
 # What the account page says of a request that led there.
 _DONE = {"confirm": "confirmed", "add": "wallet-added"}
