@@ -295,6 +295,8 @@ class Settings(BaseSettings):
     allow_private: frozenset[Origin] = frozenset()
     # Who vouches for these, besides those that everybody trusts: a file of certificates.
     private_ca: Path | None = None
+    # Homeservers (their client ids) whose Synapse module may ask about passwords.
+    matrix_passwords: frozenset[str] = frozenset()
     wallets: tuple[WebWallet, ...] = ()
     names: Names = Names()
     antelope: Antelope = Antelope()

@@ -40,6 +40,7 @@ from oidc_bridge.web import (
     integrations,
     joining,
     logos,
+    matrix_password,
     my_apps,
     naming,
     oichat,
@@ -123,7 +124,7 @@ def create_app(
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
-        *(sign_out, end_session, oichat, one_time, widget, integrations),
+        *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
         *(home, apps, lists, list_import, requests, people, why, clients),
         *(events, signing_keys, health, team),
     ):

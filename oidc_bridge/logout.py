@@ -23,8 +23,10 @@ from oidc_bridge.storage.keys import all_keys
 from oidc_bridge.storage.outbox import (
     LogoutDelivery,
     claim_delivery,
+    is_date_due,
     is_delivery_due,
     settle_delivery,
+    tell_of_dates,
 )
 
 log = logging.getLogger(__name__)
@@ -59,11 +61,20 @@ class Courier:
 
     def deliver(self) -> int:
         """Try every delivery that is due; return how many were tried."""
+        self._tell_of_dates()
         tried = 0
         while (delivery := self._claim()) is not None:
             self._try(delivery)
             tried += 1
         return tried
+
+    def _tell_of_dates(self) -> None:
+        """Let what app passwords opened at homeservers end with their date: nobody presses it."""
+        now = self.clock()
+        with read() as connection:
+            if not is_date_due(connection, now=now):
+                return
+        write(lambda connection: tell_of_dates(connection, now=now))
 
     def _claim(self) -> LogoutDelivery | None:
         now = self.clock()

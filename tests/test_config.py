@@ -617,8 +617,10 @@ def test_a_data_folder_that_was_not_installed_is_told_by_name():
 # The example: a setting that is commented out has no space behind the "#", a sentence has one.
 _COMMENTED = re.compile(r"^#(?=[a-z_]+ = |\[)", re.M)
 # Settings that have no value by default, so the example shows one.
-_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names", "antelope"}
-_EXAMPLES = {"issuer", "help_url", "allow_private", "private_ca", "wallets", "names", "widget"}
+_EXAMPLES = {
+    *("issuer", "help_url", "allow_private", "private_ca", "wallets", "names"),
+    *("antelope", "widget", "matrix_passwords"),
+}
 
 
 def names_of(part: type[BaseModel]) -> set[str]:

@@ -13,7 +13,13 @@ from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import make_strangers_fetch, open_database
-from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of, snippet
+from oidc_bridge.matrix.synapse import (
+    backchannel_uri,
+    callback_uri,
+    module_snippet,
+    server_name_of,
+    snippet,
+)
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata, Unknown
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
@@ -228,9 +234,16 @@ def remove(context: click.Context, client_id: str) -> None:
     "--new-secret", "make_new", is_flag=True, help="Make a secret and print it inside the YAML."
 )
 @click.option("--secret-path", help="Where Synapse reads the secret from; none is made.")
+@click.option(
+    "--with-module", is_flag=True, help="Also load our module, for sign-in by app password."
+)
 @click.pass_context
 def synapse_config(
-    context: click.Context, client_id: str, make_new: bool, secret_path: str | None
+    context: click.Context,
+    client_id: str,
+    make_new: bool,
+    secret_path: str | None,
+    with_module: bool,
 ) -> None:
     """Print the YAML that Synapse loads as it stands.
 
@@ -238,6 +251,7 @@ def synapse_config(
     Examples:
       oidc-bridge synapse-config synapse --new-secret > /etc/matrix-synapse/conf.d/oidc.yaml
       oidc-bridge synapse-config synapse --secret-path /etc/matrix-synapse/oidc.secret
+      oidc-bridge synapse-config synapse --new-secret --with-module > oidc.yaml
     """
     if make_new == (secret_path is not None):
         raise click.UsageError("give either --new-secret or --secret-path")
@@ -258,6 +272,10 @@ def synapse_config(
         known.id, known.scopes, issuer=settings.issuer, name=settings.name, secret_line=line
     )
     click.echo(text, nl=False)
+    if with_module:
+        click.echo(module_snippet(known.id, issuer=settings.issuer, secret_line=line), nl=False)
+        if known.id not in settings.matrix_passwords:
+            click.echo(f'Let it ask: matrix_passwords = ["{known.id}"] in {context.obj}', err=True)
 
 
 def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:

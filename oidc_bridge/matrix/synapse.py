@@ -71,6 +71,26 @@ oidc_providers:
 """
 
 
+def module_snippet(client_id: str, *, issuer: str, secret_line: tuple[str, str]) -> str:
+    """Return the YAML that loads `synapse_module.PasswordProvider`, to follow `snippet`'s.
+
+    It authenticates by the secret that stands there already.
+    """
+    text = _quoted
+    key, value = secret_line
+    return f"""\
+# Asks the bridge about passwords that are none of Synapse's. Synapse must take passwords for that:
+#   password_config: {{enabled: true, localdb_enabled: false}}  # true, if there are local ones
+modules:
+  - module: oidc_bridge.matrix.synapse_module.PasswordProvider
+    config:
+      url: {text(f"{issuer}/matrix/password")}
+      client_id: {text(client_id)}
+      {key}: {text(value)}
+      idp_id: {_IDP_ID}
+"""
+
+
 def _quoted(text: str) -> str:
     """Return *text* as a YAML string that stays a string, whatever is in it."""
     signs = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)

@@ -19,9 +19,11 @@ from oidc_bridge.errors import SentError
 from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.oidc.scopes import SCOPES
 
-Use = Literal["token"]
+Use = Literal["token", "matrix"]
 Why = Literal["", "ended", "date", "unused"]
 
+# To sign in to one homeserver with the password itself; no access token ever has it.
+MATRIX_LOGIN = "matrix:login"
 UNUSED_LIFE = timedelta(days=180)
 WARNING = timedelta(days=30)
 
@@ -41,10 +43,13 @@ APP_PASSWORD = Client(
 
 # What a person may tick, and the words beside it.
 CHOICES: Mapping[str, str] = MappingProxyType(
-    {scope: SCOPES[scope].title for scope in APP_PASSWORD.scopes}
+    {
+        **{scope: SCOPES[scope].title for scope in APP_PASSWORD.scopes},
+        MATRIX_LOGIN: "Sign in to Matrix apps that have no other way",
+    }
 )
 
-# Scanners of leaked secrets know it by this.
+# Scanners of leaked secrets and the Synapse module know it by this.
 _PREFIX = "abp_"
 _FORM = re.compile(r"abp_[a-z2-7]{32}")
 _IGNORED = re.compile(r"[\s-]+")
@@ -54,10 +59,20 @@ _MAX_TYPED = 200
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixUser:
+    """As whom an app password signs in, and at which homeserver."""
+
+    client_id: str
+    localpart: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppPassword:
     """All of an app password but the secret.
 
     Attributes:
+        matrix: of one with ``matrix:login``; None also if the homeserver has gone.
         ends_at: its own date, if it was given one.
         ended_at: when somebody ended it.
         last_used_from: an IP address; ``last_used_for``: a `Use`. Both ``""`` before the first.
@@ -72,6 +87,7 @@ class AppPassword:
     last_used_from: str
     last_used_for: str
     ended_at: datetime | None
+    matrix: MatrixUser | None = None
 
     @property
     def unused_until(self) -> datetime:

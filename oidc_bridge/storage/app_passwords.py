@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, ForeignKey, Row, Text, bindparam, insert, select, update
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
-from oidc_bridge.oidc.app_password import APP_PASSWORD, AppPassword, Use
+from oidc_bridge.oidc.app_password import APP_PASSWORD, AppPassword, MatrixUser, Use
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import Base, UtcTime, new_id
 from oidc_bridge.storage.authorizations import (
@@ -25,7 +25,10 @@ from oidc_bridge.storage.sessions import Session
 
 
 class AppPasswordRow(Base):
-    """What an app password has beyond the authorization on which its access tokens hang."""
+    """What an app password has beyond the authorization on which its access tokens hang.
+
+    ``matrix_persona_id``: as whom it signs in at a homeserver, and so at which.
+    """
 
     __tablename__ = "app_passwords"
 
@@ -35,24 +38,31 @@ class AppPasswordRow(Base):
     )
     digest: Mapped[str] = mapped_column(Text, unique=True)
     label: Mapped[str] = mapped_column(Text)
-    ends_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    ends_at: Mapped[datetime | None] = mapped_column(UtcTime, index=True)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcTime)
     last_used_from: Mapped[str] = mapped_column(Text)
     last_used_for: Mapped[str] = mapped_column(Text)
+    matrix_persona_id: Mapped[str | None] = mapped_column(
+        ForeignKey("personas.id", ondelete="SET NULL")
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class NewAppPassword:
-    """What the person has chosen; ``claims`` are the names of those that they were shown."""
+    """What the person has chosen; ``claims`` are the names of those that they were shown.
+
+    ``matrix_persona_id``: as whom it signs in at a homeserver, if it does.
+    """
 
     id: str
     label: str
     scopes: tuple[str, ...]
     claims: tuple[str, ...]
     ends_at: datetime | None
+    matrix_persona_id: str | None = None
 
 
-_W, _A = AppPasswordRow, AuthorizationRow
+_W, _A, _M = AppPasswordRow, AuthorizationRow, aliased(PersonaRow)
 
 # Ended ones are shown for the record, the latest of them.
 _SHOWN = 200
@@ -64,10 +74,14 @@ _COLUMNS = (
     _W.last_used_at,
     _W.last_used_from,
     _W.last_used_for,
+    _M.client_id.label("homeserver"),
+    _M.localpart.label("matrix_localpart"),
+    _M.sub.label("matrix_sub"),
 )
 _MINE = (
     select(*_COLUMNS, _A.id, _A.scopes, _A.created_at, _A.revoked_at)
     .join(_A, _A.id == _W.authorization_id)
+    .outerjoin(_M, _M.id == _W.matrix_persona_id)
     .where(_A.account_id == bindparam("account_id"))
 )
 _ALL_MINE = _MINE.order_by(_A.revoked_at.is_not(None), _A.created_at.desc(), _W.id).limit(_SHOWN)
@@ -75,10 +89,11 @@ _ONE_OF_MINE = _MINE.where(_W.id == bindparam("password_id"))
 _LIVE = (
     live(*FACTS, *_COLUMNS, _A.revoked_at)
     .join(_W, _W.authorization_id == _A.id)
+    .outerjoin(_M, _M.id == _W.matrix_persona_id)
     .where(_W.digest == bindparam("digest"))
 )
 _BY_DIGEST = (
-    select(_A.id, _A.account_id)
+    select(_A.id, _A.account_id, _W.id.label("password_id"))
     .join(_W, _W.authorization_id == _A.id)
     .where(_W.digest == bindparam("digest"), _A.revoked_at.is_(None))
 )
@@ -94,24 +109,32 @@ _NOTE_USE = (
 )
 _PERSONA = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
     PersonaRow.account_id == bindparam("account_id"),
-    PersonaRow.client_id == APP_PASSWORD.id,
+    PersonaRow.client_id == bindparam("client_id"),
     PersonaRow.app == MAIN,
 )
 
 
-def get_persona(
-    connection: Connection, account_id: str, wanted: Sequence[str], *, now: datetime
+def find_main(connection: Connection, account_id: str, client_id: str) -> Persona | None:
+    """Return as whom a client knows an account, if it does."""
+    known = {"account_id": account_id, "client_id": client_id}
+    row = connection.execute(_PERSONA, known).first()
+    return None if row is None else Persona(row.id, row.sub, row.localpart)
+
+
+def get_main(
+    connection: Connection, account_id: str, client_id: str, wanted: Sequence[str], *, now: datetime
 ) -> Persona:
-    """Return as whom programs with app passwords know an account, registered if it is new.
+    """Return as whom a client knows an account, registered if it is new.
 
     Args:
+        client_id: a homeserver's, or `APP_PASSWORD`'s for programs at the token endpoint.
         wanted: localparts that it may get, the best first; the last one cannot be taken.
     """
-    row = connection.execute(_PERSONA, {"account_id": account_id}).first()
-    if row is not None:
-        return Persona(row.id, row.sub, row.localpart)
-    free = free_localpart(connection, APP_PASSWORD.id, wanted)
-    return add_persona(connection, account_id, APP_PASSWORD.id, localpart=free, now=now)
+    known = find_main(connection, account_id, client_id)
+    if known is not None:
+        return known
+    free = free_localpart(connection, client_id, wanted)
+    return add_persona(connection, account_id, client_id, localpart=free, now=now)
 
 
 def is_app_password_known(connection: Connection, password_id: str) -> bool:
@@ -162,6 +185,7 @@ def add_app_password(
             "ends_at": new.ends_at,
             "last_used_from": "",
             "last_used_for": "",
+            "matrix_persona_id": new.matrix_persona_id,
         },
     )
 
@@ -215,13 +239,15 @@ def end_app_password(
     return _read(row)
 
 
-def end_by_app_password(connection: Connection, secret: str, *, now: datetime) -> str | None:
-    """End the app password *secret* (in its one spelling); return whose it was."""
+def end_by_app_password(
+    connection: Connection, secret: str, *, now: datetime
+) -> tuple[str, str] | None:
+    """End the app password *secret* (in its one spelling); return whose it was, and its id."""
     row = connection.execute(_BY_DIGEST, {"digest": digest_of(secret)}).first()
     if row is None:
         return None
     revoke(connection, [row.id], now=now)
-    return str(row.account_id)
+    return str(row.account_id), str(row.password_id)
 
 
 def _read(row: Row[*tuple[Any, ...]]) -> AppPassword:
@@ -235,4 +261,9 @@ def _read(row: Row[*tuple[Any, ...]]) -> AppPassword:
         last_used_from=row.last_used_from,
         last_used_for=row.last_used_for,
         ended_at=row.revoked_at,
+        matrix=(
+            MatrixUser(row.homeserver, row.matrix_localpart, row.matrix_sub)
+            if row.homeserver is not None
+            else None
+        ),
     )

@@ -138,7 +138,7 @@ PARTS: Sequence[Part] = (
         AppPasswordRow.authorization_id.in_(_MY_GRANTS),
         (
             *("label", "id", "authorization_id", "ends_at", "last_used_at", "last_used_from"),
-            "last_used_for",
+            *("last_used_for", "matrix_persona_id"),
         ),
         frozenset({"digest"}),
     ),

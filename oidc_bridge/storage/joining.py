@@ -17,6 +17,7 @@ from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import settle_name
 from oidc_bridge.storage.notes import join_notes
+from oidc_bridge.storage.outbox import tell_of_app_passwords
 from oidc_bridge.storage.personas import MAIN, PersonaRow
 from oidc_bridge.storage.sessions import SessionRow
 from oidc_bridge.storage.whitelist import join_rules
@@ -125,5 +126,6 @@ def _end_app_passwords(connection: Connection, keep: str, gone: str, *, now: dat
     """
     if not both_have_app_passwords(connection, keep, gone):
         return
+    tell_of_app_passwords(connection, gone, now=now)
     connection.execute(_END_APP_PASSWORDS, {"gone": gone, "now": now})
     connection.execute(_SET_ASIDE, {"gone": gone, "name": f"joined:{gone}"})

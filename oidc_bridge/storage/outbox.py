@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.storage import Base, UtcTime, new_id
+from oidc_bridge.storage.app_passwords import AppPasswordRow
 from oidc_bridge.storage.apps import ClientRow
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
@@ -108,6 +109,22 @@ _TO_TELL = (
 )
 _TO_TELL_OF_SESSIONS = _TO_TELL.where(_A.session_id.in_(bindparam("ids", expanding=True)))
 _TO_TELL_OF_APP = _TO_TELL.where(_A.client_id == bindparam("client_id"), _A.app == bindparam("app"))
+# A device that an app password opened at a homeserver has its ``sid``.
+_W = AppPasswordRow
+_TO_TELL_OF_APP_PASSWORDS = (
+    select(_A.id, _A.sid, PersonaRow.client_id, PersonaRow.sub, ClientRow.backchannel_logout_uri)
+    .join(_W, _W.authorization_id == _A.id)
+    .join(PersonaRow, PersonaRow.id == _W.matrix_persona_id)
+    .join(ClientRow, ClientRow.id == PersonaRow.client_id)
+    .where(_A.signed_out_at.is_(None), ClientRow.backchannel_logout_uri.is_not(None))
+)
+_TO_TELL_OF_APP_PASSWORD = _TO_TELL_OF_APP_PASSWORDS.where(_W.id == bindparam("password_id"))
+_TO_TELL_OF_ALL_APP_PASSWORDS = _TO_TELL_OF_APP_PASSWORDS.where(
+    _A.account_id == bindparam("account_id")
+)
+_TO_TELL_OF_DATES = _TO_TELL_OF_APP_PASSWORDS.where(
+    _W.ends_at <= bindparam("now", type_=UtcTime)
+).limit(100)
 _TOLD = (
     update(_A)
     .where(_A.id.in_(bindparam("ids", expanding=True)))
@@ -163,29 +180,51 @@ def tell_of_sessions(
     connection: Connection, account_id: str, session_ids: Sequence[str], *, now: datetime
 ) -> None:
     """Queue a logout token for every client that knows one of these sessions."""
-    _queue(connection, _TO_TELL_OF_SESSIONS, account_id, now, ids=session_ids)
+    _queue(connection, _TO_TELL_OF_SESSIONS, now, account_id=account_id, ids=session_ids)
 
 
 def tell_of_account(connection: Connection, account_id: str, *, now: datetime) -> None:
-    """Queue a logout token for every client, also for what sessions that have expired gave."""
-    _queue(connection, _TO_TELL, account_id, now)
+    """Queue a logout token for every client, also for what sessions that have expired gave, and
+    app passwords."""
+    _queue(connection, _TO_TELL, now, account_id=account_id)
+    tell_of_app_passwords(connection, account_id, now=now)
 
 
 def tell_of_app(
     connection: Connection, account_id: str, client_id: str, app: str, *, now: datetime
 ) -> None:
     """Queue a logout token for all that one app has of an account."""
-    _queue(connection, _TO_TELL_OF_APP, account_id, now, client_id=client_id, app=app)
+    named = {"account_id": account_id, "client_id": client_id, "app": app}
+    _queue(connection, _TO_TELL_OF_APP, now, **named)
+
+
+def tell_of_app_password(connection: Connection, password_id: str, *, now: datetime) -> None:
+    """Queue a logout token for what an app password opened at a homeserver."""
+    _queue(connection, _TO_TELL_OF_APP_PASSWORD, now, password_id=password_id)
+
+
+def tell_of_app_passwords(connection: Connection, account_id: str, *, now: datetime) -> None:
+    """Queue a logout token for what an account's app passwords opened at homeservers."""
+    _queue(connection, _TO_TELL_OF_ALL_APP_PASSWORDS, now, account_id=account_id)
+
+
+def tell_of_dates(connection: Connection, *, now: datetime) -> None:
+    """Queue a logout token for what app passwords opened whose date has come."""
+    _queue(connection, _TO_TELL_OF_DATES, now)
+
+
+def is_date_due(connection: Connection, *, now: datetime) -> bool:
+    """Return whether there is anything for `tell_of_dates`."""
+    return connection.execute(_TO_TELL_OF_DATES, {"now": now}).first() is not None
 
 
 def _queue(
     connection: Connection,
     which: Select[*tuple[Any, ...]],
-    account_id: str,
     now: datetime,
     **more: object,
 ) -> None:
-    known = connection.execute(which, {"account_id": account_id, "now": now, **more}).all()
+    known = connection.execute(which, {"now": now, **more}).all()
     if not known:
         return
     connection.execute(_TOLD, {"ids": [row.id for row in known], "now": now})

@@ -45,7 +45,9 @@ _MAX_QUERY = 7_000
 # looked at, and with ``*`` no browser shows what it asked for with cookies (Fetch, "CORS protocol
 # and credentials").
 _PROTOCOL = frozenset({"/token", "/userinfo", "/introspect", "/revoke", "/register", "/par"})
-_FOLDERS = ("/register/", "/_matrix/")
+_FOLDERS = ("/register/", "/_matrix/", "/c/", "/proofs/")
+# The same, for programs alone: what they send proves a person, and no page has any business there.
+_FOR_MODULES = frozenset({"/matrix/password"})
 _FOR_SCRIPTS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
@@ -195,8 +197,7 @@ def let_page_be_framed_by(*origins: str) -> None:
 
 
 def _is_protocol(path: str) -> bool:
-    return path in _PROTOCOL or path.startswith(("/register/", "/c/", "/proofs/"))
-    return path in _PROTOCOL or path.startswith(_FOLDERS)
+    return path in _PROTOCOL or path in _FOR_MODULES or path.startswith(_FOLDERS)
 
 
 def _is_json(path: str) -> bool:
@@ -207,7 +208,7 @@ def _is_json(path: str) -> bool:
 def _add_headers(answer: Response) -> Response:
     headers = answer.headers
     headers.setdefault("Cache-Control", "no-store")
-    if _is_protocol(request.path):
+    if _is_protocol(request.path) and request.path not in _FOR_MODULES:
         headers.update(_FOR_SCRIPTS)
     headers["X-Content-Type-Options"] = "nosniff"
     # Nothing goes to others, but our own forms keep their Origin (no-referrer would null it).

@@ -47,6 +47,8 @@ WORDS: Mapping[str, str] = {
     "app password made": "You made an app password",
     "app password ended": "An app password was ended",
     "one-time password made": "You made a one-time password",
+    "app password at Matrix": "An app password was used at your Matrix server",
+    "app password refused": "An app password was refused at your Matrix server",
     "own rule set": "You set your own rule for {app}",
     "own rule forgotten": "You took back your own rule for {app}",
     "code redeemed": "{app} took up your sign-in",

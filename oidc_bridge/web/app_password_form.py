@@ -1,12 +1,13 @@
 """The form that makes an app password, read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from flask import request
 
-from oidc_bridge.oidc.app_password import AppPassword, choose_scopes
+from oidc_bridge.oidc.app_password import MATRIX_LOGIN, AppPassword, choose_scopes
+from oidc_bridge.oidc.client import Client
 
 AT_MOST = 50
 MAX_LABEL = 60
@@ -15,17 +16,27 @@ _LATEST = timedelta(days=10 * 366)
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was filled in, and what is wrong with it, by field."""
+    """What was filled in, and what is wrong with it, by field.
+
+    ``homeserver``: the client at which it is to sign in; None without ``matrix:login``.
+    """
 
     label: str = ""
     scopes: tuple[str, ...] = ()
+    homeserver: Client | None = None
     ends_on: str = ""
     ends_at: datetime | None = None
     faults: tuple[tuple[str, str], ...] = ()
 
 
-def read_form(known: Sequence[AppPassword], now: datetime) -> Form:
-    """Return what was filled in; what a person can put right is told them at its field."""
+def read_form(
+    known: Sequence[AppPassword], homeservers: Mapping[str, Client], now: datetime
+) -> Form:
+    """Return what was filled in; what a person can put right is told them at its field.
+
+    Args:
+        homeservers: where they may sign in with an app password.
+    """
     faults = {}
     label = request.form.get("label", "").strip()
     if not 0 < len(label) <= MAX_LABEL or not label.isprintable():
@@ -34,6 +45,13 @@ def read_form(known: Sequence[AppPassword], now: datetime) -> Form:
     scopes = choose_scopes(request.form.getlist("scope"))
     if not scopes:
         faults["scope"] = "Choose at least one."
+    homeserver = None
+    if MATRIX_LOGIN in scopes:
+        # Where there is one only, nobody is asked which.
+        chosen = request.form.get("homeserver") or next(iter(homeservers), "")
+        homeserver = homeservers.get(chosen)
+        if homeserver is None:
+            faults["scope"] = "Choose a Matrix server that you can sign in to."
     ends_on = request.form.get("ends_on", "")
     ends_at = None
     if ends_on:
@@ -44,7 +62,7 @@ def read_form(known: Sequence[AppPassword], now: datetime) -> Form:
             ends_on = ""
     if sum(not mine.why_over(now) for mine in known) >= AT_MOST:
         faults["form"] = f"You have {AT_MOST} app passwords. End one that you do not need first."
-    return Form(label, scopes, ends_on, ends_at, tuple(faults.items()))
+    return Form(label, scopes, homeserver, ends_on, ends_at, tuple(faults.items()))
 
 
 def _end_of(day: str, now: datetime) -> datetime:

@@ -20,6 +20,7 @@ from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import write
 from oidc_bridge.storage.app_passwords import end_by_app_password, find_by_app_password, note_use
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.outbox import tell_of_app_password
 from oidc_bridge.storage.tokens import add_tokens
 from oidc_bridge.web import bridge
 from oidc_bridge.web.gate import may_still
@@ -62,6 +63,7 @@ def _redeem(
     check_app_password(known, now=now)
     if not may_still(connection, APP_PASSWORD, given, now=now):
         raise SentError("invalid_grant", "App passwords may not be used any more.")
+    # What opens a homeserver is not handed on: no access token has `matrix:login`.
     scopes = narrow(still_allowed(given.scopes, APP_PASSWORD), asked.scopes)
     note_use(connection, known.id, "token", address=request.remote_addr or "", now=now)
     access_token = new_secret()
@@ -95,9 +97,11 @@ def end_presented(connection: Connection, token: str, *, now: datetime) -> bool:
         secret = read_app_password(token)
     except SentError:
         return False
-    account_id = end_by_app_password(connection, secret, now=now)
-    if account_id is None:
+    ended = end_by_app_password(connection, secret, now=now)
+    if ended is None:
         return False
+    account_id, password_id = ended
+    tell_of_app_password(connection, password_id, now=now)
     record(
         connection,
         "app password ended",

@@ -5,7 +5,7 @@ what it makes, so that a reload, which posts the form again, leads to the list a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -18,11 +18,13 @@ from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.app_password import (
     APP_PASSWORD,
     CHOICES,
+    MATRIX_LOGIN,
     UNUSED_LIFE,
     AppPassword,
     make_app_password,
     read_app_password,
 )
+from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for, within
 from oidc_bridge.storage import new_id, read
 from oidc_bridge.storage.app_passwords import (
@@ -31,13 +33,17 @@ from oidc_bridge.storage.app_passwords import (
     app_passwords_of,
     end_app_password,
     find_app_password,
-    get_persona,
+    find_main,
+    get_main,
     is_app_password_known,
 )
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.outbox import tell_of_app_password
+from oidc_bridge.storage.personas import Persona
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.app_password_form import MAX_LABEL, Form, read_form
+from oidc_bridge.web.cards import matrix_id
 from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.fresh import give, is_fresh
 from oidc_bridge.web.qr import qr_of
@@ -60,7 +66,7 @@ _FLASHES = {
     "made": "That app password is made already, and is shown only once. If you did not keep it, end"
     " it and make another.",
 }
-_USES = {"token": "for an access token"}
+_USES = {"token": "for an access token", "matrix": "to sign in to Matrix"}
 _WHY = {
     "ended": "Ended by you, or by a program that has it",
     "date": "Its date has come",
@@ -70,11 +76,15 @@ _WHY = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An app password on the page; ``why_over`` is empty while it works."""
+    """An app password on the page; ``why_over`` is empty while it works.
+
+    ``mxid``: as whom it signs in to Matrix, if it does.
+    """
 
     id: str
     label: str
     scopes: Sequence[str]
+    mxid: str
     since: datetime
     last_used: datetime | None
     used_how: str
@@ -93,8 +103,10 @@ def overview() -> Response:
         if session is None:
             return see_other(url_for("account.overview"))
         known = app_passwords_of(connection, session.account_id)
+        homeservers = _homeservers(connection, session)
     browser = new_browser()
-    answer = _list(browser, known, Form(), now=now, is_open=is_fresh(session, now))
+    is_open = is_fresh(session, now)
+    answer = _list(browser, known, homeservers, Form(), now=now, is_open=is_open)
     return keep_browser(answer, browser)
 
 
@@ -121,10 +133,11 @@ def make() -> Response:
         if is_app_password_known(connection, password_id):
             return see_other(url_for("app_passwords.overview", done="made"))
         known = app_passwords_of(connection, session.account_id)
-        form = read_form(known, now)
+        homeservers = _homeservers(connection, session)
+        form = read_form(known, homeservers, now)
         if form.faults:
-            return _list(browser, known, form, now=now, is_open=True)
-        _add(connection, session, password_id, form, secret, now)
+            return _list(browser, known, homeservers, form, now=now, is_open=True)
+        mxid = _add(connection, session, password_id, form, secret, now)
         return page(
             "account/app_password.html",
             csrf=form_token(browser),
@@ -132,6 +145,8 @@ def make() -> Response:
             secret=secret,
             qr=qr_of(secret),
             scopes=[CHOICES[scope] for scope in form.scopes],
+            mxid=mxid,
+            is_for_tokens=form.scopes != (MATRIX_LOGIN,),
             ends_at=form.ends_at,
             unused_days=UNUSED_LIFE.days,
             client_id=APP_PASSWORD.id,
@@ -152,6 +167,8 @@ def end(password_id: str) -> Response:
             mine = find_app_password(connection, session.account_id, password_id)
         known = _known(mine)
         effect = ["Every program that has it gets nothing more. This cannot be undone."]
+        if known.matrix is not None:
+            effect.append("Matrix apps that signed in with it are signed out.")
         return confirm(
             browser,
             title=f"End the app password “{known.label}”?",
@@ -163,6 +180,7 @@ def end(password_id: str) -> Response:
     def end_it(connection: Connection, session: Session, now: datetime) -> None:
         mine = end_app_password(connection, session.account_id, password_id, now=now)
         label = _known(mine).label
+        tell_of_app_password(connection, password_id, now=now)
         record(
             connection,
             "app password ended",
@@ -183,13 +201,16 @@ def _add(
     form: Form,
     secret: str,
     now: datetime,
-) -> None:
-    wanted = candidates(session.address, session.name, None)
-    persona = get_persona(connection, session.account_id, wanted, now=now)
+) -> str:
+    """Keep it; return the Matrix ID that it signs in as, ``""`` if it signs in to no homeserver."""
+    persona = _main_at(connection, session, APP_PASSWORD, now)
+    matrix = form.homeserver and _main_at(connection, session, form.homeserver, now)
     said = session.profile
     person = Person(persona.sub, persona.localpart, said.display_name, said.picture, said.email)
     claims = tuple(claims_for(within(form.scopes, APP_PASSWORD.scopes), person))
-    new = NewAppPassword(password_id, form.label, form.scopes, claims, form.ends_at)
+    new = NewAppPassword(
+        password_id, form.label, form.scopes, claims, form.ends_at, matrix.id if matrix else None
+    )
     add_app_password(connection, session, persona, new, secret=read_app_password(secret), now=now)
     record(
         connection,
@@ -200,6 +221,36 @@ def _add(
         label=form.label,
         scopes=" ".join(form.scopes),
     )
+    return _mxid(form.homeserver, matrix.localpart) if matrix else ""
+
+
+def _main_at(connection: Connection, session: Session, client: Client, now: datetime) -> Persona:
+    wanted = candidates(session.address, session.name, client.server_name)
+    return get_main(connection, session.account_id, client.id, wanted, now=now)
+
+
+def _homeservers(connection: Connection, session: Session) -> Mapping[str, Client]:
+    """Return where an app password may sign in: where a module asks us about passwords.
+
+    Who has several names and has chosen none would get a Matrix ID for ever without having chosen.
+    """
+    parts = bridge()
+    asking = parts.settings.matrix_passwords
+    return {
+        client.id: client
+        for client in parts.snapshots.current().clients.values()
+        if client.id in asking
+        and client.kind == "homeserver"
+        and not (
+            session.must_choose_name
+            and find_main(connection, session.account_id, client.id) is None
+        )
+    }
+
+
+def _mxid(client: Client | None, localpart: str) -> str:
+    """Return the Matrix ID; the localpart alone where the server's name is not known."""
+    return (client and matrix_id(localpart, client)) or localpart
 
 
 def _known(mine: AppPassword | None) -> AppPassword:
@@ -209,9 +260,16 @@ def _known(mine: AppPassword | None) -> AppPassword:
 
 
 def _list(
-    browser: str, known: Sequence[AppPassword], form: Form, *, now: datetime, is_open: bool
+    browser: str,
+    known: Sequence[AppPassword],
+    homeservers: Mapping[str, Client],
+    form: Form,
+    *,
+    now: datetime,
+    is_open: bool,
 ) -> Response:
     items = [_item(mine, now) for mine in known]
+    choices = {s: words for s, words in CHOICES.items() if s != MATRIX_LOGIN or homeservers}
     return page(
         "account/app_passwords.html",
         status=400 if form.faults else 200,
@@ -223,7 +281,9 @@ def _list(
         form=form,
         faults=dict(form.faults),
         form_id=new_id(),
-        choices=CHOICES,
+        choices=choices,
+        matrix_login=MATRIX_LOGIN,
+        homeservers=homeservers,
         unused_days=UNUSED_LIFE.days,
         max_label=MAX_LABEL,
         first_day=now.date().isoformat(),
@@ -238,6 +298,7 @@ def _item(mine: AppPassword, now: datetime) -> Item:
         id=mine.id,
         label=mine.label,
         scopes=[CHOICES[scope] for scope in mine.scopes if scope in CHOICES],
+        mxid=_mxid_of(mine),
         since=mine.created_at,
         last_used=mine.last_used_at,
         used_how=_how_used(mine),
@@ -246,6 +307,13 @@ def _item(mine: AppPassword, now: datetime) -> Item:
         why_over=_WHY.get(why, ""),
         end_url="" if why else url_for("app_passwords.end", password_id=mine.id),
     )
+
+
+def _mxid_of(mine: AppPassword) -> str:
+    if mine.matrix is None:
+        return ""
+    client = bridge().snapshots.current().clients.get(mine.matrix.client_id)
+    return _mxid(client, mine.matrix.localpart)
 
 
 def _how_used(mine: AppPassword) -> str:

@@ -62,9 +62,9 @@ class Bridge:
         said = self.run("client", "add", name, "--homeserver", homeserver, *options)
         return ClientCredentials(_printed(said, "client[ _]id"), _printed(said, "client[ _]secret"))
 
-    def synapse_config(self, name: str) -> str:
+    def synapse_config(self, name: str, *options: str) -> str:
         """Return the YAML for the client *name*, with a fresh secret in it."""
-        return self.run("synapse-config", name, "--new-secret")
+        return self.run("synapse-config", name, "--new-secret", *options)
 
     @contextlib.contextmanager
     def serve(self) -> Iterator["Bridge"]:

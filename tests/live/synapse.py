@@ -11,8 +11,8 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import requests
 import yaml
 
-from tests.live.tools import missing, running
+from tests.live.tools import REPOSITORY, missing, running
 
 SERVER_NAME = "synapse.test"
 _FAST = {"per_second": 1000, "burst_count": 1000}
@@ -34,10 +34,14 @@ def need_synapse() -> None:
 
 @dataclass(frozen=True)
 class Synapse:
-    """A homeserver that runs, or will run, on *port*."""
+    """A homeserver that runs, or will run, on *port*.
+
+    *more* overrides its settings.
+    """
 
     folder: Path
     port: int
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def base_url(self) -> str:
@@ -78,6 +82,7 @@ class Synapse:
             "sso": {"client_whitelist": [f"{origin}/" for origin in client_origins]},
             "rc_login": {"address": _FAST, "account": _FAST, "failed_attempts": _FAST},
             "rc_registration": _FAST,
+            **self.more,
         }
 
     @contextlib.contextmanager
@@ -97,7 +102,7 @@ class Synapse:
         )
         seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         (self.folder / "signing.key").write_text(f"ed25519 a_live {seed}\n")
-        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
         if ca_file:
             env["SSL_CERT_FILE"] = str(ca_file)
         command = [sys.executable, "-m", "synapse.app.homeserver", "-c", "homeserver.yaml"]

@@ -150,8 +150,9 @@ def test_of_one_that_ends_by_its_date_nobody_is_warned():
     [
         ([], ()),
         (["openid"], ("openid",)),
+        (["matrix:login"], ("matrix:login",)),
         (["email"], ("openid", "email")),
-        (["matrix:login", "profile"], ("openid", "profile")),
+        (["matrix:login", "profile"], ("openid", "profile", "matrix:login")),
         (["offline_access"], ()),
         (["openid", "openid", "admin", "claim:email"], ("openid",)),
     ],
@@ -165,4 +166,4 @@ def test_the_client_has_no_way_but_its_own():
     assert APP_PASSWORD.redirect_uris == ()
     assert APP_PASSWORD.metadata.grant_types == ("refresh_token",)
     assert "offline_access" not in CHOICES
-    assert set(CHOICES) == set(APP_PASSWORD.scopes)
+    assert "matrix:login" not in APP_PASSWORD.scopes

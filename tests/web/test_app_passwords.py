@@ -266,6 +266,12 @@ def test_there_are_fifty_at_most_and_ended_ones_do_not_count(app: Flask, ann: Pe
     assert make(ann)
 
 
+def test_the_page_says_that_a_matrix_session_is_a_full_one(ann: Person) -> None:
+    assert "full Matrix session" in ann.get(PAGE).text
+    assert "a Matrix app is fully you" in post_form(ann, scope=["matrix:login"]).text
+    assert "a Matrix app is fully you" not in post_form(ann).text
+
+
 # ---- a fresh proof
 
 
@@ -436,9 +442,17 @@ def test_a_program_may_ask_for_less(app: Flask, ann: Person) -> None:
 
 @pytest.mark.parametrize("scope", ["openid email", "offline_access", "matrix:login", "admin"])
 def test_and_never_for_more(app: Flask, ann: Person, scope: str) -> None:
-    secret = make(ann, scope=["openid", "profile"])
+    secret = make(ann, scope=["openid", "profile", "matrix:login"])
 
     assert refused(exchange(app, secret, scope=scope)) == (400, "invalid_scope")
+
+
+def test_what_opens_a_homeserver_is_not_handed_on(app: Flask, ann: Person) -> None:
+    both = make(ann, scope=["openid", "matrix:login"])
+    only = make(ann, scope=["matrix:login"])
+
+    assert exchange(app, both).get_json()["scope"] == "openid"
+    assert refused(exchange(app, only)) == (400, "invalid_grant")
 
 
 def test_without_the_scope_there_is_no_name(app: Flask, ann: Person) -> None:
@@ -513,6 +527,17 @@ def test_ending_asks_first(app: Flask, ann: Person) -> None:
     assert "agenda" in asked.text
     assert f'href="{PAGE}"' in asked.text
     assert works(app, access_token)
+
+
+def test_of_matrix_sessions_only_those_hear_whom_it_concerns(ann: Person) -> None:
+    make(ann)
+    assert "Matrix apps" not in ann.press_on(PAGE, end_url(ann)).text
+    end(ann)
+
+    make(ann, scope=["matrix:login"])
+
+    text = ann.press_on(PAGE, end_url(ann)).text
+    assert "Matrix apps that signed in with it are signed out" in text
 
 
 def test_the_button_ends_it_and_its_access_tokens_at_once(app: Flask, ann: Person) -> None:

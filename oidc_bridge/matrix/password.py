@@ -1,0 +1,64 @@
+"""What a Matrix client sends as a password, and is none of Synapse's: which of our proofs it is.
+
+Three shapes are ours. `matrix/synapse_module.py` knows the same three, and a test holds them
+together: whatever has another shape is somebody's real password, and never leaves Synapse.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Shape = Literal["app-password", "oichat", "antelope"]
+
+# As typed: spaces, dashes and capital letters make no difference.
+_APP_PASSWORD = re.compile(r"abp_[a-z2-7]{32}")
+_IGNORED = re.compile(r"[\s-]+")
+_PARTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who has proved themselves by a password.
+
+    Attributes:
+        display_name: ``None`` if they told none.
+        subject: the ``sub`` that the homeserver gets at SSO too, so that both find one user.
+        known: whether the bridge knew them at this homeserver before.
+        session: the ``sid`` that signs the device out when its right ends; ``""`` if it has none.
+    """
+
+    localpart: str
+    display_name: str | None
+    subject: str
+    known: bool
+    session: str = ""
+
+
+def shape_of(password: str) -> Shape | None:
+    """Return which proof *password* is made like; None for all other passwords."""
+    kept = _IGNORED.sub("", password)
+    # Asked first: lower() makes a k of a Kelvin sign.
+    if kept.isascii() and _APP_PASSWORD.fullmatch(kept.lower()):
+        return "app-password"
+    parts = password.split("|")
+    if len(parts) != _PARTS:
+        return None
+    if parts[2].startswith("SIG_"):
+        return "antelope"
+    return "oichat" if parts[1].startswith("https://") else None
+
+
+def localpart_of(user: str, server_name: str | None) -> str | None:
+    """Return the localpart that the user field of a Matrix client means.
+
+    Args:
+        user: A localpart or a whole Matrix ID, in any case, as people type them.
+
+    Returns:
+        None for an ID of another server.
+    """
+    typed = user.strip().lower()
+    if not typed.startswith("@"):
+        return typed
+    localpart, _, server = typed[1:].partition(":")
+    return localpart if server == (server_name or "").lower() else None

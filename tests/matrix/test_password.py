@@ -1,0 +1,94 @@
+"""Which passwords are ours, and whom a user field means."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from oidc_bridge.matrix.password import localpart_of, shape_of
+from tests.test_layers import SOURCE
+
+ABP = "abp_" + "a2b3" * 8
+SHAPES = {
+    ABP: "app-password",
+    ABP.upper(): "app-password",
+    "abp_" + "-".join(["a2b3"] * 8): "app-password",
+    " abp_ " + " ".join(["a2b3"] * 8) + "\n": "app-password",
+    "alice.id|https://chat.example|3q2-nonce": "oichat",
+    "a sentence|2026|SIG_K1_abc": "antelope",
+    "a|https://chat.example|SIG_K1_abc": "antelope",
+    "": None,
+    "hunter2": None,
+    "abp_": None,
+    ABP[:-1]: None,
+    ABP + "a": None,
+    ABP.replace("2", "1"): None,
+    ABP.replace("a", "\N{KELVIN SIGN}"): None,
+    "x" + ABP: None,
+    "a|b|c": None,
+    "https://chat.example|b|c": None,
+    "a|http://chat.example|c": None,
+    "a|SIG_K1_abc|b": None,
+    "a|https://chat.example": None,
+    "a|https://chat.example|b|c": None,
+    "SIG_K1_abc": None,
+    "a|b|sig_k1_abc": None,
+}
+
+
+@pytest.mark.parametrize("password", SHAPES)
+def test_three_shapes_are_ours(password: str) -> None:
+    assert shape_of(password) == SHAPES[password]
+
+
+@pytest.mark.parametrize(
+    ("user", "localpart"),
+    [
+        ("ann", "ann"),
+        (" Ann.ID.Blockstack ", "ann.id.blockstack"),
+        ("@ann:matrix.example", "ann"),
+        ("@Ann:Matrix.Example", "ann"),
+        ("@ann:matrix.example:8448", None),
+        ("@ann:other.example", None),
+        ("@ann", None),
+        ("@ann:", None),
+        ("ann:matrix.example", "ann:matrix.example"),
+    ],
+)
+def test_a_user_field_is_a_localpart_or_an_id_of_this_server(
+    user: str, localpart: str | None
+) -> None:
+    assert localpart_of(user, "matrix.example") == localpart
+
+
+def test_where_the_servers_name_is_unknown_no_whole_id_is_ours() -> None:
+    assert localpart_of("@ann:matrix.example", None) is None
+
+
+def _imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+def test_the_module_imports_nothing_of_the_package_and_of_synapse_only_its_module_api() -> None:
+    imported = _imports(SOURCE / "matrix" / "synapse_module.py")
+
+    assert not [name for name in imported if name.startswith("oidc_bridge")]
+    assert {name for name in imported if name.partition(".")[0] == "synapse"} == {
+        "synapse.module_api",
+        "synapse.module_api.errors",
+    }
+
+
+def test_nothing_imports_the_module_since_it_needs_synapse() -> None:
+    for path in SOURCE.rglob("*.py"):
+        assert "oidc_bridge.matrix.synapse_module" not in _imports(path), path
+
+
+def test_the_package_on_the_modules_way_imports_nothing() -> None:
+    assert _imports(SOURCE / "__init__.py") == _imports(SOURCE / "matrix" / "__init__.py") == set()
