@@ -664,6 +664,29 @@ def test_the_snippet_may_name_a_file_and_makes_no_secret(operator):
     assert operator.client("synapse").secret_digests == before
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_module_gets_the_same_client_and_secret(operator, asks, monkeypatch):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+    if asks:
+        monkeypatch.setenv("OIDC_BRIDGE_MATRIX_PASSWORDS", '["synapse"]')
+
+    result = operator.run("synapse-config", "synapse", "--new-secret", "--with-module")
+
+    assert result.exit_code == 0
+    document = yaml.safe_load(result.stdout)
+    (provider,), (module,) = document["oidc_providers"], document["modules"]
+    assert module == {
+        "module": "oidc_bridge.matrix.synapse_module.PasswordProvider",
+        "config": {
+            "url": f"{ISSUER}/matrix/password",
+            "client_id": "synapse",
+            "client_secret": provider["client_secret"],
+            "idp_id": provider["idp_id"],
+        },
+    }
+    assert ("matrix_passwords" in result.stderr) is not asks
+
+
 @pytest.mark.parametrize("words", [(), ("--new-secret", "--secret-path", "/etc/secret")])
 def test_the_snippet_needs_exactly_one_way_to_the_secret(operator, words):
     operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)

@@ -183,7 +183,8 @@ class PasswordProvider:
         user_id = api.get_qualified_user_id(answer.localpart)
         owned = await self._user_of(answer.subject)
         if owned is not None:
-            return owned if owned == user_id and await api.check_user_exists(owned) else None
+            # Not always of that name: where it was taken, SSO put a number behind it.
+            return owned if await api.check_user_exists(owned) == owned else None
         if await api.check_user_exists(user_id):
             if not await self._may_adopt(user_id):
                 log.warning("%s is here already and is not the bridge's person: refused", user_id)

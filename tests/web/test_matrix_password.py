@@ -65,7 +65,7 @@ def is_let_in(app: Flask, user: str, password: str) -> bool:
 
 
 def localpart_of(ann: Person) -> str:
-    return ann.wallet.stx_address.c32.lower()
+    return ann.wallet.address.c32.lower()
 
 
 def events(app: Flask, kind: str) -> list[dict[str, str]]:
