@@ -3,16 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from coincurve import PrivateKey
 
-from oidc_bridge.errors import FetchError, ProofError
+from oidc_bridge.errors import FetchError
 from oidc_bridge.ports import Fetched
 from oidc_bridge.proofs.antelope_keys import Key, Signature, write_base58
-from oidc_bridge.storage import Connection
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).parent / "vectors" / "antelope.json").read_text(encoding="utf-8")
@@ -68,23 +67,6 @@ class FakeChain:
         if name in known:
             return 200, known[name]
         return missing["status"], missing["body"]
-
-
-@dataclass
-class FakeNonces:
-    """What stands behind ``POST /c/<nonce>``: when each was announced, and whether it is spent."""
-
-    announced: dict[str, datetime] = field(default_factory=dict)
-    spent: set[str] = field(default_factory=set)
-
-    def __call__(self, connection: Connection, nonce: str, *, now: datetime) -> None:
-        if nonce not in self.announced:
-            raise ProofError("unknown_nonce")
-        if nonce in self.spent:
-            raise ProofError("nonce_used")
-        if now - self.announced[nonce] > timedelta(seconds=300):
-            raise ProofError("nonce_expired")
-        self.spent.add(nonce)
 
 
 def private_key(name: str) -> PrivateKey:

@@ -5,9 +5,7 @@ sentence for this very account wanted to be signed in as it.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -17,6 +15,7 @@ from oidc_bridge.errors import ProofError
 from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Identity
 from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
@@ -27,6 +26,7 @@ from oidc_bridge.storage.accounts import find_known, open_account
 from oidc_bridge.storage.authorizations import add_authorization
 from oidc_bridge.storage.consents import find_known as find_known_here
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.nonces import spend
 from oidc_bridge.storage.once import use_jti
 from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
 from oidc_bridge.storage.sessions import Session, open_session
@@ -43,37 +43,7 @@ _SCOPES = ("openid", "profile")
 _MARGIN = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who has proved themselves by a password.
-
-    Attributes:
-        display_name: ``None`` if they told none.
-        subject: the ``sub`` that the homeserver gets at SSO too, so that both find one user.
-        known: whether the bridge knew them at this homeserver before.
-        session: the ``sid`` that signs the device out when its right ends; ``""`` if it has none.
-    """
-
-    localpart: str
-    display_name: str | None
-    subject: str
-    known: bool
-    session: str = ""
-
-
-class Spend(Protocol):
-    """Uses up an announced nonce.
-
-    Raises:
-        ProofError: ``unknown_nonce``, ``nonce_expired``, ``nonce_used``.
-    """
-
-    def __call__(self, connection: Connection, nonce: str, *, now: datetime) -> object:
-        """Use *nonce* up in one statement."""
-        ...
-
-
-def sign_in(client: Client, user: str, password: str, *, now: datetime, spend: Spend) -> SignedIn:
+def sign_in(client: Client, user: str, password: str, *, now: datetime) -> SignedIn:
     """Return who has proved themselves to a homeserver by a signed sentence.
 
     The nonce is spent by itself and first: a try that fails has spent it too.

@@ -28,7 +28,7 @@ from oidc_bridge.storage import write
 from oidc_bridge.storage.app_passwords import find_by_app_password, note_use
 from oidc_bridge.storage.authorizations import Authorization
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.web import bridge, json_answer
+from oidc_bridge.web import antelope, bridge, json_answer, oichat
 from oidc_bridge.web.callers import get_caller
 from oidc_bridge.web.gate import may_still
 
@@ -167,4 +167,10 @@ def _check(
 
 
 Door = Callable[..., SignedIn]
-DOORS: Mapping[Shape, Door] = MappingProxyType({"app-password": by_app_password})
+DOORS: Mapping[Shape, Door] = MappingProxyType(
+    {
+        "app-password": by_app_password,
+        "oichat": oichat.sign_in,
+        "antelope": antelope.sign_in,
+    }
+)

@@ -16,6 +16,7 @@ from flask import Blueprint, Response, request
 
 from oidc_bridge.errors import ProofError, explain
 from oidc_bridge.fetch import Deadline
+from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.jsontokens import parse_object
 from oidc_bridge.proofs.oichat import (
@@ -33,7 +34,7 @@ from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.nonces import LIFE, SpentNonce, announce, get_open, keep_answer, spend
 from oidc_bridge.web import bridge, empty_answer, json_answer
-from oidc_bridge.web.oichat_arrival import SignedIn, arrive, check_early
+from oidc_bridge.web.oichat_arrival import arrive, check_early
 from oidc_bridge.web.one_time import sign_in_own
 
 log = logging.getLogger(__name__)
@@ -66,13 +67,16 @@ def ask(nonce: str) -> Response:
 
     There is no GET: who reads a challenge must not be able to use it up, nor to learn of others'.
     """
-    core, now = _core(), bridge().clock()
+    core, now = bridge().oichat, bridge().clock()
+    # What EOS accounts sign is a sentence; they want the nonce alone.
+    if core is None and not bridge().settings.antelope.chains:
+        raise ProofError("not_found", "neither [oichat] nor [antelope] is set")
     if not is_nonce(nonce):
         raise ProofError("malformed_password", "the nonce has other characters than a nonce has")
     # Of a page; programs send none, and then the challenge names no app.
     origin = request.headers.get("Origin", "")
     app = origin if is_app_domain(origin) else ""
-    challenge = core.challenge(app, new_secret())
+    challenge = core.challenge(app, new_secret()) if core else new_secret()
     address = _block_of(request.remote_addr or "")
     write(lambda c: announce(c, nonce, app=app, address=address, challenge=challenge, now=now))
     return json_answer(

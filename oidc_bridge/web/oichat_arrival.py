@@ -5,7 +5,6 @@ what it opened among the places where they are signed in.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -15,6 +14,7 @@ from oidc_bridge.apps.whitelist import Said, judge_for, rule_name
 from oidc_bridge.errors import ProofError
 from oidc_bridge.identity import Identity, Name, Profile
 from oidc_bridge.matrix.localpart import is_legal
+from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.origins import read_origin
@@ -37,24 +37,6 @@ log = logging.getLogger(__name__)
 
 # What a homeserver learns of a person by a password: who they are, and what they are called.
 _SCOPES = ("openid", "profile")
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Who has proved themselves by a password.
-
-    Attributes:
-        display_name: ``None`` if they told none.
-        subject: the ``sub`` that the homeserver gets at SSO too, so that both find one user.
-        known: whether the bridge knew them at this homeserver before.
-        session: the ``sid`` that signs the device out when its right ends; ``""`` if it has none.
-    """
-
-    localpart: str
-    display_name: str | None
-    subject: str
-    known: bool
-    session: str = ""
 
 
 def check_early(

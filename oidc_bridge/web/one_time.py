@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.whitelist import judge_for, rule_name
 from oidc_bridge.errors import PageError, ProofError
 from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import new_id, read
@@ -25,7 +26,7 @@ from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import WITHOUT_BROWSER, matrix_id
 from oidc_bridge.web.fresh import CONFIRMED, give, is_fresh
-from oidc_bridge.web.oichat_arrival import SignedIn, authorize, open_device
+from oidc_bridge.web.oichat_arrival import authorize, open_device
 from oidc_bridge.web.session import (
     check_form,
     current_session,

@@ -15,9 +15,10 @@ from oidc_bridge import storage
 from oidc_bridge.config import Antelope, AntelopeChain, Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.factory import create_app
+from oidc_bridge.storage.nonces import announce
 from oidc_bridge.web.antelope import SignedIn, sign_in
 from tests.driver import HOMESERVER, enrol
-from tests.fake_chain import EOS, FakeNonces, sentence
+from tests.fake_chain import EOS, sentence
 from tests.live.loopback import Page, served
 from tests.live.tools import missing, need_program
 
@@ -100,10 +101,12 @@ def bridge(settings: Settings, node: Node) -> Iterator[Flask]:
 
 def enter(bridge: Flask, account: str, message: str, signature: str, nonce: str) -> SignedIn:
     now = datetime.now(UTC)
-    nonces = FakeNonces({nonce: now})
     with bridge.app_context():
+        storage.write(
+            lambda c: announce(c, nonce, app="", address="", challenge="not used here", now=now)
+        )
         password = f"{nonce}|{message}|{signature}"
-        return sign_in(HOMESERVER, account, password, now=now, spend=nonces)
+        return sign_in(HOMESERVER, account, password, now=now)
 
 
 @pytest.mark.parametrize("kind", ["K1", "R1"])
