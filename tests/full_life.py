@@ -15,6 +15,7 @@ from oidc_bridge.storage.admins import set_role
 from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.apps import set_unknown_apps
 from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.nonces import announce_own
 from oidc_bridge.storage.notes import set_note
 from oidc_bridge.storage.outbox import LogoutDelivery, claim_delivery, settle_delivery
 from oidc_bridge.storage.requests import keep_proved
@@ -94,6 +95,7 @@ def live(app: Flask, clock: Clock, fetch: FakeNames) -> Life:
     ann.tokens()
     form = fields_of(ann.get("/account/passwords").text, "/account/passwords")
     ann.post("/account/passwords", {**form, "label": "agenda", "scope": ["openid"]})
+    change(app, lambda c: announce_own(c, "one-time", account_id=account_id, now=clock()))
     _come_and_go(app, ann, clock)
     return Life(ann, account_id, _have_open(app, ann, clock))
 

@@ -32,6 +32,7 @@ from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.ledger import EventRow, record
 from oidc_bridge.storage.names import names_of
+from oidc_bridge.storage.nonces import NonceRow
 from oidc_bridge.storage.notes import forget_notes
 from oidc_bridge.storage.outbox import LogoutDeliveryRow, tell_of_account
 from oidc_bridge.storage.personas import MAIN, PersonaRow
@@ -50,6 +51,7 @@ OWNED: tuple[Any, ...] = (
     IdentityRow,
     PersonRuleRow,
     AccessRequestRow,
+    NonceRow,
     EventRow,
 )
 _P, _D, _L = PersonaRow, LogoutDeliveryRow, ListingRow

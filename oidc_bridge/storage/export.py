@@ -195,6 +195,7 @@ PARTS: Sequence[Part] = (
 LEFT_OUT: Mapping[str, str] = {
     "access_tokens": "hashes of secrets that apps hold; what they may is in the authorization",
     "refresh_tokens": "the same",
+    "nonces": "hashes of one-time passwords; they last for five minutes",
 }
 """Tables about a person that the file does not have, and why."""
 

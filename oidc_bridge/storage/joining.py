@@ -16,6 +16,7 @@ from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.names import settle_name
+from oidc_bridge.storage.nonces import NonceRow
 from oidc_bridge.storage.notes import join_notes
 from oidc_bridge.storage.outbox import tell_of_app_passwords
 from oidc_bridge.storage.personas import MAIN, PersonaRow
@@ -76,6 +77,7 @@ _MOVED = (
     SessionRow,
     AuthorizationRow,
     AccessRequestRow,
+    NonceRow,
     EventRow,
 )
 
