@@ -111,6 +111,11 @@ class Person:
         return _run("sign.mjs", question)
 
 
+def write_for_oichat(**question: Any) -> Mapping[str, Any]:
+    """Return what a wallet and an app of its person write for OI Chat's sign-in."""
+    return _run("oichat.mjs", question)
+
+
 def _run(program: str, question: Mapping[str, Any]) -> dict[str, Any]:
     done = subprocess.run(
         [need_wallets(), FOLDER / program],
