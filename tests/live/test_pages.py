@@ -392,82 +392,6 @@ def at_account_with_shop(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("main")).to_contain_text("The site names this developer too")
 
 
-def become_owner(world: World, visitor: Visitor, wallet: SignsAs) -> None:
-    """Sign in to an app, which leaves something to look at, and get a role."""
-    visitor.sign_in(remember=True)
-    world.bridge.run("admin", "add", wallet.stx_address, "--role", "owner")
-
-
-def at_admin(path: str) -> Callable[[World, Visitor, SignsAs, FakeNames], None]:
-    """Return how an owner comes to an admin page."""
-
-    def go(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-        become_owner(world, visitor, wallet)
-        visitor.page.goto(f"{world.bridge.issuer}/admin{path}")
-        expect(visitor.page.get_by_role("navigation", name="Admin")).to_be_visible()
-
-    return go
-
-
-def at_admin_person(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-    at_admin(f"/people?find={wallet.stx_address}")(world, visitor, wallet, names)
-    visitor.page.get_by_role("rowheader").get_by_role("link").first.click()
-    expect(visitor.page.get_by_role("button", name="Block…")).to_be_visible()
-
-
-def at_admin_blocked(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-    """Another person, who is blocked, with a note."""
-    first = wallet.person
-    sign_in_to_account(world, visitor)
-    sign_out(world, visitor)
-    wallet.person = new_person()
-    at_admin(f"/people?find={first.stx_address}")(world, visitor, wallet, names)
-    visitor.page.get_by_role("rowheader").get_by_role("link").first.click()
-    visitor.page.get_by_label("For those who look after").fill("Called on Monday.")
-    visitor.page.get_by_role("button", name="Save the note").click()
-    visitor.page.get_by_role("button", name="Block…").click()
-    visitor.page.get_by_role("button", name="Block them").click()
-    expect(visitor.page.get_by_role("button", name="Unblock")).to_be_visible()
-
-
-def at_admin_why(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-    at_admin_person(world, visitor, wallet, names)
-    visitor.page.get_by_role("link", name="Why can’t they sign in?").click()
-    visitor.page.get_by_label("Address of the app").fill("https://app.element.io")
-    visitor.page.get_by_role("button", name="Look").click()
-    expect(visitor.page.get_by_text("What each rule says")).to_be_visible()
-
-
-def at_admin_client(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-    at_admin("/clients")(world, visitor, wallet, names)
-    visitor.page.get_by_role("rowheader").get_by_role("link").first.click()
-    visitor.page.get_by_text("What Synapse must be told").click()
-
-
-def at_admin_secret(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
-    at_admin("/clients/new")(world, visitor, wallet, names)
-    visitor.page.get_by_label("Its public address").fill("https://matrix.example.org")
-    visitor.page.get_by_label("Client id").first.fill(f"two-{wallet.stx_address}")
-    visitor.page.get_by_role("button", name="Register this Synapse").click()
-    expect(visitor.page.get_by_text("shown this once")).to_be_visible()
-
-
-ADMIN_PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
-    "admin-people": at_admin("/people"),
-    "admin-people-nobody": at_admin("/people?find=nobody-goes-by-this"),
-    "admin-person": at_admin_person,
-    "admin-person-blocked": at_admin_blocked,
-    "admin-why": at_admin_why,
-    "admin-events": at_admin("/events?kind="),
-    "admin-clients": at_admin("/clients"),
-    "admin-client": at_admin_client,
-    "admin-client-new": at_admin("/clients/new"),
-    "admin-client-secret": at_admin_secret,
-    "admin-keys": at_admin("/keys"),
-    "admin-health": at_admin("/health"),
-}
-"""What those who look after the server see."""
-
 WALLET_PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
     "second-step": at_second_step,
     "name": at_name,
@@ -572,7 +496,7 @@ def test_a_page_is_good_in_every_size_and_colour(
     look_at(visitor.page, name, pictures_folder)
 
 
-@pytest.mark.parametrize("name", [*WALLET_PAGES, *ADMIN_PAGES])
+@pytest.mark.parametrize("name", WALLET_PAGES)
 def test_a_page_about_wallets_is_good_in_every_size_and_colour(
     name: str,
     world: World,
@@ -582,7 +506,7 @@ def test_a_page_about_wallets_is_good_in_every_size_and_colour(
 ) -> None:
     ann = SignsAs(new_person())
     visitor = a_visitor(signer=ann, reduced_motion="reduce", user_agent=USER_AGENT)
-    {**WALLET_PAGES, **ADMIN_PAGES}[name](world, visitor, ann, a_name_service)
+    WALLET_PAGES[name](world, visitor, ann, a_name_service)
 
     look_at(visitor.page, name, pictures_folder)
 
