@@ -9,16 +9,19 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image
 from playwright.sync_api import Frame, Page, expect
 
 from tests.fake_names import FakeNames
 from tests.live.keyboard import what_keyboards_miss
 from tests.live.person import SignsAs, Visitor
 from tests.live.shops import come_from_shop, open_shop
+from tests.live.tools import wait_for
 from tests.live.wallet import FOLDER, Person, new_person
 from tests.live.world import World
 
@@ -453,9 +456,13 @@ def what_axe_objects_to(page: Page | Frame) -> list[str]:
     ]
 
 
-_PAINTED = """() => new Promise((done) => {
-    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0)));
-})"""
+def has_content(page: Page, picture: Path) -> bool:
+    """Tell whether a picture shows anything; if not, take it again."""
+    with Image.open(picture) as image:
+        is_blank = image.convert("RGB").getcolors(maxcolors=2) is not None
+    if is_blank:
+        page.screenshot(path=picture, full_page=True)
+    return not is_blank
 
 
 def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) -> None:
@@ -470,9 +477,10 @@ def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) 
         page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
-            if frame:  # a process of its own, which nobody waits for
-                frame.evaluate(_PAINTED)
-            page.screenshot(path=folder / f"{name}-{width}-{colour}.png", full_page=True)
+            picture = folder / f"{name}-{width}-{colour}.png"
+            page.screenshot(path=picture, full_page=True)
+            if frame:  # a process of its own, for which no picture waits
+                wait_for(partial(has_content, page, picture), what="the frame's picture")
             root = "document.documentElement"
             if ours.evaluate(f"{root}.scrollWidth > {root}.clientWidth"):
                 sideways.append(f"{width} {colour}")
