@@ -66,7 +66,7 @@ class Subject:
         async def enter(send: Send, number: int, note: Note) -> None:
             await signin.sign_in_first(send, self.wiki, self.members[number], note)
 
-        entered = self._drive(enter, self.in_flight)
+        entered = self.drive(enter, self.in_flight)
         rounds = [entered, *(self.run(name, count) for name in SCENARIOS)]
         if any(known.failed for known in rounds):
             raise SystemExit(f"{self.name}: sign-ins failed while warming up")
@@ -76,7 +76,7 @@ class Subject:
         count *= _TIMES.get(scenario, 1)
         if scenario == "first sign-in":
             self.visitors = [signin.new_visitor() for _ in range(count)]
-        return self._drive(self._job(scenario), count)
+        return self.drive(self._job(scenario), count)
 
     def _job(self, scenario: str) -> Job:
         site, visitors, members = self.homeserver, self.visitors, self.members
@@ -101,7 +101,7 @@ class Subject:
             case _:
                 return lambda send, n, note: signin.fetch(send, site, "/jwks", note)
 
-    def _drive(self, job: Job, count: int) -> Round:
+    def drive(self, job: Job, count: int) -> Round:
         """Run *job* for the numbers up to *count*, *in_flight* at a time, and take stock."""
         done = Round(count)
         server, postmaster = self.server.pid, self.postmaster

@@ -96,7 +96,7 @@ async def sign_in_first(send: Send, site: Site, visitor: Visitor, note: Note) ->
     query, verifier, nonce = _question(site)
     page_url = await _step(send, site, visitor, note, "authorize", 303, f"/authorize?{query}")
     _expect("authorize", page_url.startswith("/sign-in/"), page_url)
-    page = await _page(send, site, visitor, note, "sign-in page", page_url)
+    page = await read_page(send, site, visitor, note, "sign-in page", page_url)
     auth_request = html.unescape(_between(page, 'data-auth-request="', '"'))
     fields = {"method": "blockstack", **_hidden(page, "/sign-in/answer")}
     if "challenge" not in fields:
@@ -106,7 +106,7 @@ async def sign_in_first(send: Send, site: Site, visitor: Visitor, note: Note) ->
         send, site, visitor, note, "wallet's answer", 303, "/sign-in/answer", fields
     )
     _expect("wallet's answer", consent_url.startswith("/consent/"), consent_url)
-    page = await _page(send, site, visitor, note, "consent page", consent_url)
+    page = await read_page(send, site, visitor, note, "consent page", consent_url)
     # As oneself, where the page asks as whom.
     decision = _hidden(page, consent_url) | {"decision": "allow", "remember": "yes", "as": "main"}
     chosen = [("scope", scope) for scope in site.scopes if scope != "openid"]
@@ -148,6 +148,16 @@ async def fetch(send: Send, site: Site, path: str, note: Note) -> None:
     answer = await send("GET", path, {"Host": site.host, **_SERVER_SIDE}, b"")
     note(path, answer.seconds)
     _expect(path, answer.status == 200 and len(answer.body) > 100, answer)
+
+
+async def read_page(
+    send: Send, site: Site, visitor: Visitor, note: Note, step: str, target: str
+) -> str:
+    """Let the browser open a page and return it."""
+    answer = await send("GET", target, _browser(site, visitor), b"")
+    note(step, answer.seconds)
+    _expect(step, answer.status == 200, answer)
+    return answer.body.decode()
 
 
 def _question(site: Site) -> tuple[str, str, str]:
@@ -216,15 +226,6 @@ def _verified(id_token: str, site: Site) -> dict[str, Any]:
 
 def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-async def _page(
-    send: Send, site: Site, visitor: Visitor, note: Note, step: str, target: str
-) -> str:
-    answer = await send("GET", target, _browser(site, visitor), b"")
-    note(step, answer.seconds)
-    _expect(step, answer.status == 200, answer)
-    return answer.body.decode()
 
 
 async def _step(
