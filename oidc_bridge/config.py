@@ -296,7 +296,7 @@ class Settings(BaseSettings):
     # Who vouches for these, besides those that everybody trusts: a file of certificates.
     private_ca: Path | None = None
     # Homeservers (their client ids) whose Synapse module may ask about passwords.
-    matrix_passwords: frozenset[str] = frozenset()
+    synapse_modules: frozenset[str] = frozenset()
     wallets: tuple[WebWallet, ...] = ()
     names: Names = Names()
     antelope: Antelope = Antelope()

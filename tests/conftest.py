@@ -63,7 +63,7 @@ def make_settings(folder: Path, database: str) -> Settings:
             )
         ),
         lifetimes=Lifetimes(),
-        matrix_passwords=frozenset({HOMESERVER.id}),
+        synapse_modules=frozenset({HOMESERVER.id}),
     )
 
 

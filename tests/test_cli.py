@@ -668,7 +668,7 @@ def test_the_snippet_may_name_a_file_and_makes_no_secret(operator):
 def test_the_module_gets_the_same_client_and_secret(operator, asks, monkeypatch):
     operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
     if asks:
-        monkeypatch.setenv("OIDC_BRIDGE_MATRIX_PASSWORDS", '["synapse"]')
+        monkeypatch.setenv("OIDC_BRIDGE_SYNAPSE_MODULES", '["synapse"]')
 
     result = operator.run("synapse-config", "synapse", "--new-secret", "--with-module")
 
@@ -684,7 +684,7 @@ def test_the_module_gets_the_same_client_and_secret(operator, asks, monkeypatch)
             "idp_id": provider["idp_id"],
         },
     }
-    assert ("matrix_passwords" in result.stderr) is not asks
+    assert ("synapse_modules" in result.stderr) is not asks
 
 
 @pytest.mark.parametrize("words", [(), ("--new-secret", "--secret-path", "/etc/secret")])

@@ -619,7 +619,7 @@ _COMMENTED = re.compile(r"^#(?=[a-z_]+ = |\[)", re.M)
 # Settings that have no value by default, so the example shows one.
 _EXAMPLES = {
     *("issuer", "help_url", "allow_private", "private_ca", "wallets", "names"),
-    *("antelope", "widget", "matrix_passwords"),
+    *("antelope", "widget", "synapse_modules"),
 }
 
 

@@ -274,8 +274,8 @@ def synapse_config(
     click.echo(text, nl=False)
     if with_module:
         click.echo(module_snippet(known.id, issuer=settings.issuer, secret_line=line), nl=False)
-        if known.id not in settings.matrix_passwords:
-            click.echo(f'Let it ask: matrix_passwords = ["{known.id}"] in {context.obj}', err=True)
+        if known.id not in settings.synapse_modules:
+            click.echo(f'Let it ask: synapse_modules = ["{known.id}"] in {context.obj}', err=True)
 
 
 def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:

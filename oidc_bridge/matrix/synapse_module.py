@@ -29,7 +29,8 @@ from urllib.parse import quote_plus, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from synapse.module_api import ModuleApi
-from synapse.module_api.errors import ConfigError, SynapseError
+from synapse.module_api.errors import ConfigError as SynapseConfigError
+from synapse.module_api.errors import SynapseError
 
 log = logging.getLogger(__name__)
 
@@ -100,18 +101,18 @@ class PasswordProvider:
     def parse_config(config: Mapping[str, Any]) -> Settings:
         """Return what the operator wrote; Synapse does not start with a mistake in it."""
         if unknown := set(config) - _KNOWN_SETTINGS:
-            raise ConfigError(f"oidc-bridge: unknown settings: {', '.join(sorted(unknown))}")
+            raise SynapseConfigError(f"oidc-bridge: unknown settings: {', '.join(sorted(unknown))}")
         texts = {name: config.get(name) for name in ("url", "client_id", "idp_id")}
         for name, value in texts.items():
             if not isinstance(value, str) or not value:
-                raise ConfigError(f"oidc-bridge: {name} is missing")
+                raise SynapseConfigError(f"oidc-bridge: {name} is missing")
         url, idp_id = str(texts["url"]), str(texts["idp_id"])
         parts = urlsplit(url)
         if parts.scheme not in ("https", "http") or not parts.netloc:
-            raise ConfigError("oidc-bridge: url must be an https address")
+            raise SynapseConfigError("oidc-bridge: url must be an https address")
         adopt = config.get("adopt_existing", False)
         if not isinstance(adopt, bool):
-            raise ConfigError("oidc-bridge: adopt_existing must be true or false")
+            raise SynapseConfigError("oidc-bridge: adopt_existing must be true or false")
         return Settings(
             url=url,
             client_id=str(texts["client_id"]),
@@ -299,13 +300,13 @@ def _tie_device(transaction: Any, device: tuple[str, str, str, str]) -> None:
 
 def _secret(config: Mapping[str, Any]) -> str:
     secret, path = config.get("client_secret"), config.get("client_secret_path")
-    if (secret is None) == (path is None):
-        raise ConfigError("oidc-bridge: give either client_secret or client_secret_path")
+    if len([way for way in (secret, path) if way is not None]) != 1:
+        raise SynapseConfigError("oidc-bridge: give either client_secret or client_secret_path")
     if path is not None:
         try:
             secret = Path(str(path)).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            raise ConfigError(f"oidc-bridge: client_secret_path: {error}") from error
+            raise SynapseConfigError(f"oidc-bridge: client_secret_path: {error}") from error
     if not isinstance(secret, str) or not secret:
-        raise ConfigError("oidc-bridge: the client secret is empty")
+        raise SynapseConfigError("oidc-bridge: the client secret is empty")
     return secret

@@ -118,7 +118,7 @@ _TO_TELL_OF_APP_PASSWORDS = (
     .join(ClientRow, ClientRow.id == PersonaRow.client_id)
     .where(_A.signed_out_at.is_(None), ClientRow.backchannel_logout_uri.is_not(None))
 )
-_TO_TELL_OF_APP_PASSWORD = _TO_TELL_OF_APP_PASSWORDS.where(_W.id == bindparam("password_id"))
+_TO_TELL_OF_APP_PASSWORD = _TO_TELL_OF_APP_PASSWORDS.where(_W.id == bindparam("ended"))
 _TO_TELL_OF_ALL_APP_PASSWORDS = _TO_TELL_OF_APP_PASSWORDS.where(
     _A.account_id == bindparam("account_id")
 )
@@ -200,7 +200,7 @@ def tell_of_app(
 
 def tell_of_app_password(connection: Connection, password_id: str, *, now: datetime) -> None:
     """Queue a logout token for what an app password opened at a homeserver."""
-    _queue(connection, _TO_TELL_OF_APP_PASSWORD, now, password_id=password_id)
+    _queue(connection, _TO_TELL_OF_APP_PASSWORD, now, ended=password_id)
 
 
 def tell_of_app_passwords(connection: Connection, account_id: str, *, now: datetime) -> None:

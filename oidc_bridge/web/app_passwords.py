@@ -235,7 +235,7 @@ def _homeservers(connection: Connection, session: Session) -> Mapping[str, Clien
     Who has several names and has chosen none would get a Matrix ID for ever without having chosen.
     """
     parts = bridge()
-    asking = parts.settings.matrix_passwords
+    asking = parts.settings.synapse_modules
     return {
         client.id: client
         for client in parts.snapshots.current().clients.values()

@@ -62,8 +62,8 @@ def _caller() -> Client:
     """
     # In the header alone: the body is JSON.
     client = get_caller({})
-    if client.kind != "homeserver" or client.id not in bridge().settings.matrix_passwords:
-        raise SentError("unauthorized_client", "See matrix_passwords in config.toml.", status=403)
+    if client.kind != "homeserver" or client.id not in bridge().settings.synapse_modules:
+        raise SentError("unauthorized_client", "See synapse_modules in config.toml.", status=403)
     return client
 
 

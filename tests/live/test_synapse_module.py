@@ -54,7 +54,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     need_wallets()
     folder = tmp_path_factory.mktemp("module")
     running = Running(
-        new_bridge(folder / "bridge", free_port(), matrix_passwords=["synapse", "old"])
+        new_bridge(folder / "bridge", free_port(), synapse_modules=["synapse", "old"])
     )
     yield running
     running.stop()

@@ -106,7 +106,7 @@ def enrol_second(app: Flask) -> Client:
     )
     parts = app.extensions["oidc_bridge"]
     both = frozenset({HOMESERVER.id, second.id})
-    settings = parts.settings.model_copy(update={"matrix_passwords": both})
+    settings = parts.settings.model_copy(update={"synapse_modules": both})
     object.__setattr__(parts, "settings", settings)
     return enrol(app, second)
 
@@ -264,7 +264,7 @@ def test_a_homeserver_without_the_module_may_not_ask_and_nobody_is_offered_it(
     object.__setattr__(
         app.extensions["oidc_bridge"],
         "settings",
-        app.extensions["oidc_bridge"].settings.model_copy(update={"matrix_passwords": frozenset()}),
+        app.extensions["oidc_bridge"].settings.model_copy(update={"synapse_modules": frozenset()}),
     )
 
     assert refused(ask(app, localpart_of(ann), secret)) == (403, "unauthorized_client")
