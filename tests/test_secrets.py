@@ -50,6 +50,15 @@ HARMLESS = {
         "proofs/auth_response.py",
         "token.payload.get('iss') != identity_key.format().hex()",
     ): "a public key",
+    ("proofs/antelope.py", "error.code not in _ELSEWHERE"): "the code of an error",
+    (
+        "proofs/antelope_node.py",
+        "_error_code(answer) == _UNKNOWN_BLOCK",
+    ): "the code of a node's error",
+    (
+        "proofs/antelope_node.py",
+        "_error_code(answer) != _UNKNOWN_BLOCK",
+    ): "the code of a node's error",
     ("proofs/stacks.py", "address != parse_address(challenge.address)"): "an address is public",
     (
         "storage/challenges.py",
