@@ -31,9 +31,20 @@ from tests.conftest import Clock, make_settings
 from tests.driver import HOMESERVER, Person
 from tests.fakes import NOW, FakeFetch, FakeWallet
 from tests.web.admin.conftest import account_of
-from tests.web.admin.many import account_id, add_events, add_people, address, name
+from tests.web.admin.many import (
+    account_id,
+    add_apps,
+    add_entries,
+    add_events,
+    add_people,
+    add_requests,
+    address,
+    app_name,
+    name,
+)
 
 _TIMES = 30
+_APPS = 1_000
 
 
 def main() -> None:
@@ -73,6 +84,9 @@ def _database_of_a_language(server: str) -> str:
 def _fill(connection: Connection, people: int, events: int) -> None:
     add_client(connection, HOMESERVER, now=NOW)
     add_people(connection, people)
+    add_apps(connection, _APPS, people)
+    add_entries(connection, app_name(1), 5_000)
+    add_requests(connection, app_name(2), 1_000)
     half = events // 2
     add_events(connection, half)
     add_events(connection, half, kind="code redeemed", at=NOW - timedelta(days=30))
@@ -113,6 +127,13 @@ def _measure(app: Flask, owner: Person, people: int) -> None:
         "events of a kind": "/admin/events?kind=code+redeemed",
         "events of a person": f"/admin/events?person={account_id(7)}",
         "10,000 events as CSV": "/admin/events/events.csv",
+        "apps": "/admin/apps",
+        "apps, the last": f"/admin/apps?skip={_APPS - 50}",
+        "apps, search": "/admin/apps?find=app-09",
+        "app that all people use": f"/admin/apps/one?app={app_name(0)}",
+        "list of 5,000": f"/admin/apps/list?app={app_name(1)}",
+        "list of 5,000, search": f"/admin/apps/list?app={app_name(1)}&find=team",
+        "1,000 requests": "/admin/requests",
         "client": "/admin/clients/synapse",
         "health": "/admin/health",
     }
