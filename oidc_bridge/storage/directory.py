@@ -122,15 +122,15 @@ def search_people(connection: Connection, begin: str, *, after: Place | None = N
     They come in the order of what fits; who fits in several ways is there once on a page.
     """
     found = connection.execute(_fitting(connection, begin, after)).all()
-    shown: dict[str, str] = {}
+    fitting: dict[str, str] = {}
     last = None
     for row in found:
-        if row.account_id not in shown and len(shown) == PAGE:
-            return People(_describe(connection, list(shown.items())), last)
-        shown.setdefault(row.account_id, row.text)
+        if row.account_id not in fitting and len(fitting) == PAGE:
+            return People(_describe(connection, list(fitting.items())), last)
+        fitting.setdefault(row.account_id, row.text)
         last = Place(row.text, row.account_id)
     is_last = len(found) < _LOOKED_AT
-    return People(_describe(connection, list(shown.items())), None if is_last else last)
+    return People(_describe(connection, list(fitting.items())), None if is_last else last)
 
 
 def personas_of(connection: Connection, account_id: str) -> Sequence[OwnPersona]:

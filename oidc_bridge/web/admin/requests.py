@@ -13,6 +13,7 @@ from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
 from oidc_bridge.storage.access_requests import AccessRequest
 from oidc_bridge.storage.directory import labels_of
+from oidc_bridge.storage.ledger import COMMAND_LINE
 from oidc_bridge.storage.request_queue import (
     PAGE,
     Decided,
@@ -117,12 +118,13 @@ def _tell(result: Decided, outcome: str) -> Response:
     """Say what was done and what was not, and who was quicker."""
     with read() as connection:
         known = labels_of(connection, sorted({one.by for one in result.before if one.by}))
+    names = {account_id: short_label(label) for account_id, label in known.items()}
     return admin_page(
         "admin/requests_decided.html",
         status=409,
         result=result,
         outcome=outcome,
-        by={account_id: short_label(label) for account_id, label in known.items()},
+        by={**names, COMMAND_LINE: "the command line"},
         back_url=url_for("admin_requests.overview"),
     )
 
