@@ -247,6 +247,7 @@ POSTS = [
     "/account/passwords",
     "/account/passwords/new",
     "/account/passwords/x/end",
+    "/account/one-time",
     "/consent/x",
     "/consent/x/switch",
     "/refused/x/ask",
@@ -269,7 +270,7 @@ def test_every_form_wants_its_token(app: Flask, ann: Person, action: str) -> Non
 def test_the_list_of_forms_is_whole(app: Flask) -> None:
     """A new form that is not in the table above fails here."""
     protocol = {"/token", "/userinfo", "/authorize", "/introspect", "/revoke", "/register"}
-    protocol |= {"/end-session", "/par"}
+    protocol |= {"/end-session", "/par", "/c/x", "/proofs/oichat/x", "/matrix/password"}
     # These want a bearer token, which no form can send, or are what gives one.
     bearers = ("/widget/", "/_matrix/integrations/")
     posts = {
