@@ -9,9 +9,9 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import Settings
+from oidc_bridge.config import OiChatDoor, Settings
 from tests.conftest import Clock
-from tests.driver import ISSUER
+from tests.driver import HOMESERVER, ISSUER
 from tests.fake_names import FakeNames
 from tests.full_life import SERVICE, Life, live, with_names
 from tests.web.test_pages import everything
@@ -23,7 +23,8 @@ _FORM = re.compile(r"<form\b([^>]*)>")
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return with_names(settings)
+    door = OiChatDoor(enabled=True, server_name=HOMESERVER.server_name)
+    return with_names(settings).model_copy(update={"oichat": door})
 
 
 @pytest.fixture
