@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, or_, select, union
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
 
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.storage.access_requests import AccessRequestRow
@@ -16,8 +27,10 @@ from oidc_bridge.storage.directory import labels_of
 from oidc_bridge.storage.whitelist import AppRule, AppRuleRow, Audience, Listing, ListingRow
 
 _R, _C, _Q, _L = AppRuleRow, ConsentRow, AccessRequestRow, ListingRow
-# As `apps.whitelist.rule_name` has it.
-_NAME = case((ClientRow.kind == "homeserver", _C.app), else_="client:" + _C.client_id)
+MANY = 1_000
+"""People are counted no further."""
+_CLIENT = "client:"
+_AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,8 @@ class KnownApp:
 
     Attributes:
         changed_at: of the rule: its version.
-        people: how many have said yes to the app and not taken it back.
+        people: how many have said yes to the app and not taken it back; at most one more than
+            `MANY` for each homeserver.
         last_yes: when somebody last said yes to it.
     """
 
@@ -63,55 +77,103 @@ def known_apps(
         find: only names that hold this.
         of: only these, if given.
     """
-    used = _used().subquery()
-    names = union(select(_R.name), select(used.c.name), select(_Q.app)).subquery()
-    wanted = _select(names.c.name, used).where(names.c.name != "")
+    names = _names(of).subquery()
+    wanted = select(names.c.name).where(names.c.name != "")
     if find:
         wanted = wanted.where(names.c.name.contains(find, autoescape=True))
-    if of is not None:
-        wanted = wanted.where(names.c.name.in_(of))
-    rows = connection.execute(wanted.order_by(names.c.name).offset(skip).limit(at_most))
-    return [KnownApp(*row) for row in rows]
+    page = wanted.order_by(names.c.name).offset(skip).limit(at_most)
+    return _describe(connection, connection.execute(page).scalars().all())
 
 
 def find_app(connection: Connection, name: str) -> KnownApp | None:
     """Return one app; None if no rule names it and nobody uses it or asked for it."""
-    found = known_apps(connection, of=[name], at_most=1)
-    return found[0] if found else None
+    (found,) = _describe(connection, [name])
+    if found.say is not None or found.people:
+        return found
+    asked = select(_Q.id).where(_Q.app == name).limit(1)
+    return found if connection.execute(asked).first() else None
 
 
-def _used() -> Select[Any]:
-    return (
-        select(
-            _NAME.label("name"),
-            func.count(_C.account_id.distinct()).label("people"),
-            func.max(_C.given_at).label("last"),
-        )
-        .join(ClientRow, ClientRow.id == _C.client_id)
-        .where(_C.removed_at.is_(None))
-        .group_by(_NAME)
+def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
+    """Return every name once. What people use is read from one index, in its order."""
+    pairs = select(_C.client_id, _C.app).where(_C.removed_at.is_(None)).distinct().subquery()
+    name = case((ClientRow.kind == "homeserver", pairs.c.app), else_="client:" + ClientRow.id)
+    used = select(name.label("name")).join(pairs, pairs.c.client_id == ClientRow.id)
+    ruled, asked = select(_R.name.label("name")), select(_Q.app.label("name"))
+    if of is None:
+        return union(ruled, used, asked)
+    return union(
+        ruled.where(_R.name.in_(of)), used.where(name.in_(of)), asked.where(_Q.app.in_(of))
     )
 
 
-def _select(name: Any, used: Any) -> Select[Any]:
-    waiting = select(func.count()).where(_Q.app == name, _Q.decided_at.is_(None))
-    listed = select(func.count()).where(_L.app == name)
-    return (
-        select(
-            name,
-            _R.say,
-            _R.audience,
-            _R.until,
-            _R.note,
-            _R.changed_at,
-            func.coalesce(used.c.people, 0),
-            used.c.last,
-            waiting.scalar_subquery(),
-            listed.scalar_subquery(),
+def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp]:
+    """Return these apps in their order; the questions do not grow with the people."""
+    rules = {
+        row.name: row
+        for row in connection.execute(
+            select(_R.name, _R.say, _R.audience, _R.until, _R.note, _R.changed_at).where(
+                _R.name.in_(names)
+            )
         )
-        .outerjoin(_R, _R.name == name)
-        .outerjoin(used, used.c.name == name)
-    )
+    }
+    uses = _uses(connection, names)
+    waiting = select(_Q.app, func.count()).where(_Q.app.in_(names), _Q.decided_at.is_(None))
+    waits = _counts(connection, waiting.group_by(_Q.app))
+    listed = select(_L.app, func.count()).where(_L.app.in_(names)).group_by(_L.app)
+    lists = _counts(connection, listed)
+    found = []
+    for name in names:
+        row, (people, last) = rules.get(name), uses.get(name, (0, None))
+        found.append(
+            KnownApp(
+                name=name,
+                say=row.say if row else None,
+                audience=row.audience if row else None,
+                until=row.until if row else None,
+                note=row.note if row else None,
+                changed_at=row.changed_at if row else None,
+                people=people,
+                last_yes=last,
+                waiting=waits.get(name, 0),
+                listed=lists.get(name, 0),
+            )
+        )
+    return found
+
+
+def _counts(connection: Connection, query: Select[str, int]) -> Mapping[str, int]:
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _uses(
+    connection: Connection, names: Sequence[str]
+) -> Mapping[str, tuple[int, datetime | None]]:
+    """Return how many people use each app, counted up to `MANY` and one more, and the last yes."""
+    homes = connection.execute(select(ClientRow.id).where(ClientRow.kind == "homeserver"))
+    home_ids = homes.scalars().all()
+    asked = [
+        _use(name, client_id, is_home=not name.startswith(_CLIENT))
+        for name in names
+        for client_id in ([name.removeprefix(_CLIENT)] if name.startswith(_CLIENT) else home_ids)
+    ]
+    found: dict[str, tuple[int, datetime | None]] = {}
+    for first in range(0, len(asked), _AT_ONCE):
+        rows = connection.execute(union_all(*asked[first : first + _AT_ONCE]))
+        for name, people, last in rows:
+            before, latest = found.get(name, (0, None))
+            found[name] = (before + people, max(filter(None, (last, latest)), default=None))
+    return found
+
+
+def _use(name: str, client_id: str, *, is_home: bool) -> Select[*tuple[Any, ...]]:
+    # Equal to one client and one app, so that an index answers the count and the last.
+    which = [_C.client_id == client_id, _C.removed_at.is_(None)]
+    if is_home:
+        which.append(_C.app == name)
+    some = select(_C.account_id).where(*which).limit(MANY + 1).subquery()
+    last = select(func.max(_C.given_at)).where(*which).scalar_subquery()
+    return select(literal(name), func.count(some.c.account_id.distinct()), last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,15 @@ class ConsentRow(Base):
             sqlite_where=text("removed_at IS NULL"),
             postgresql_where=text("removed_at IS NULL"),
         ),
+        Index(
+            "ix_consents_client_id_app",
+            "client_id",
+            "app",
+            "given_at",
+            "account_id",
+            sqlite_where=text("removed_at IS NULL"),
+            postgresql_where=text("removed_at IS NULL"),
+        ),
     )
 
 

@@ -128,7 +128,7 @@ def at_admin_list(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNa
     entries = ("*.team.btc", wallet.stx_address)
     world.bridge.run("app", "admit", LISTED, "--note", "The team, in a long note", *entries)
     at_admin(f"/apps/list?app={LISTED}")(world, visitor, wallet, names)
-    visitor.page.get_by_label("Who", exact=True).fill("ann.btc")
+    visitor.page.get_by_label("Who", exact=True).fill(new_person().stx_address)
     visitor.page.get_by_label("Until").fill("2099-01-31")
     visitor.page.get_by_role("button", name="Add", exact=True).click()
     expect(visitor.page.get_by_role("button", name="Take it back")).to_be_visible()

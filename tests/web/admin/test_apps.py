@@ -11,9 +11,10 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import read
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
-from tests.driver import Person, fields_of
+from tests.driver import WIKI, Person, fields_of
 from tests.fakes import NOW
 from tests.web.admin.conftest import account_of, change
+from tests.web.admin.test_people import counted
 
 CHAT = "https://chat.example"
 PAGE = f"/admin/apps/one?app={CHAT}"
@@ -117,3 +118,35 @@ def test_an_app_manager_sees_and_changes_their_own_app_alone(
     assert manager.post("/admin/apps/rule", {**form, "app": other}).status_code == 404
     assert manager.post("/admin/apps/rule", form).status_code == 303
     assert rule_of(app, other) == AppRule(other, "allow")
+
+
+def test_the_list_of_apps_asks_as_often_whoever_uses_them(
+    app: Flask, an_admin: Callable[..., Person], ann: Person
+) -> None:
+    admin = an_admin("admin")
+    for number in range(60):
+        name = f"https://app-{number:02}.example"
+        change(app, lambda c, name=name: set_rule(c, AppRule(name, "allow"), now=NOW))
+    ann.tokens()
+
+    for url, shown in (("", 50), ("?skip=50", 11), ("?find=chat", 1)):
+        with counted(app) as statements:
+            page = admin.get(f"/admin/apps{url}").text
+        assert len(statements) <= 8
+        assert page.count('<th scope="row"') == shown
+
+
+def test_who_uses_an_app_is_counted_until_they_take_it_back(
+    app: Flask, an_admin: Callable[..., Person], ann: Person
+) -> None:
+    people = "<dt>People who use it</dt><dd>{}</dd>"
+    admin = an_admin("admin")
+    ann.tokens()
+    ann.tokens(WIKI)
+
+    assert people.format(1) in admin.get(PAGE).text
+    assert people.format(1) in admin.get("/admin/apps/one?app=client:wiki").text
+    ann.remove_first_app()
+    ann.remove_first_app()
+    assert people.format(0) in admin.get(PAGE).text
+    assert "client:wiki" not in admin.get("/admin/apps").text
