@@ -9,7 +9,6 @@ from sqlalchemy import (
     CompoundSelect,
     Connection,
     Select,
-    case,
     func,
     literal,
     or_,
@@ -95,16 +94,32 @@ def find_app(connection: Connection, name: str) -> KnownApp | None:
 
 
 def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
-    """Return every name once. What people use is read from one index, in its order."""
-    pairs = select(_C.client_id, _C.app).where(_C.removed_at.is_(None)).distinct().subquery()
-    name = case((ClientRow.kind == "homeserver", pairs.c.app), else_="client:" + ClientRow.id)
-    used = select(name.label("name")).join(pairs, pairs.c.client_id == ClientRow.id)
-    ruled, asked = select(_R.name.label("name")), select(_Q.app.label("name"))
-    if of is None:
-        return union(ruled, used, asked)
-    return union(
-        ruled.where(_R.name.in_(of)), used.where(name.in_(of)), asked.where(_Q.app.in_(of))
+    """Return every name once. Of what people use each is one step in the index, not a scan."""
+    current = _C.removed_at.is_(None)
+    first = select(func.min(_C.app)).where(_C.client_id == ClientRow.id, current)
+    steps = (
+        select(ClientRow.id.label("client_id"), first.scalar_subquery().label("name"))
+        .where(ClientRow.kind == "homeserver")
+        .cte("steps", recursive=True)
     )
+    here = _C.client_id == steps.c.client_id
+    following = select(func.min(_C.app)).where(here, _C.app > steps.c.name, current)
+    steps = steps.union_all(
+        select(steps.c.client_id, following.scalar_subquery()).where(steps.c.name.is_not(None))
+    )
+    is_used = select(_C.id).where(_C.client_id == ClientRow.id, current).exists()
+    clients = select((_CLIENT + ClientRow.id).label("name")).where(
+        ClientRow.kind != "homeserver", is_used
+    )
+    parts = (
+        select(_R.name.label("name")),
+        select(steps.c.name).where(steps.c.name.is_not(None)),
+        clients,
+        select(_Q.app.label("name")),
+    )
+    if of is None:
+        return union(*parts)
+    return union(*(part.where(part.selected_columns[0].in_(of)) for part in parts))
 
 
 def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp]:
