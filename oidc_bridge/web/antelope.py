@@ -13,31 +13,26 @@ from oidc_bridge.apps.whitelist import judge_for
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.fetch import PostDeadline
-from oidc_bridge.identity import Identity
+from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
-from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.sitting import Proven
-from oidc_bridge.storage import new_id, write
+from oidc_bridge.storage import write
 from oidc_bridge.storage.accounts import find_known, open_account
-from oidc_bridge.storage.authorizations import add_authorization
 from oidc_bridge.storage.consents import find_known as find_known_here
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.nonces import spend
 from oidc_bridge.storage.once import use_jti
 from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
-from oidc_bridge.storage.sessions import Session, open_session
+from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge
 from oidc_bridge.web.cards import WITHOUT_BROWSER
+from oidc_bridge.web.devices import authorize, open_device
 
 log = logging.getLogger(__name__)
-
-# What a homeserver learns of a person by a password: who they are, and what they are called.
-_SCOPES = ("openid", "profile")
 
 # A block is too old by the moment after; the ledger must not have forgotten it by then.
 _MARGIN = timedelta(seconds=60)
@@ -82,7 +77,8 @@ def _enter(connection: Connection, client: Client, signed: Signed, now: datetime
     _check_rules(connection, client, account_id, now)
     known = find_known_here(connection, account_id, client.id, "").main
     persona = known or _add_persona(connection, client, session, now)
-    sid = _authorize(connection, client, session, persona, now)
+    # Not the profile: the sentence says nothing but a name.
+    sid = authorize(connection, session, client, persona, "", Profile(), now=now)
     record(
         connection,
         "signed in",
@@ -99,15 +95,7 @@ def _enter(connection: Connection, client: Client, signed: Signed, now: datetime
 def _open(connection: Connection, client: Client, identity: Identity, now: datetime) -> Session:
     """Open the account, with a session that no browser has: by it the person ends the sign-in."""
     opened = open_account(connection, [Proven(identity, find_known(connection, identity))])
-    return open_session(
-        connection,
-        opened,
-        cookie=new_secret(),  # and nobody is told
-        current=None,
-        user_agent=client.name + WITHOUT_BROWSER,
-        proved_at=now,
-        expires_at=now + timedelta(seconds=bridge().settings.lifetimes.session),
-    )
+    return open_device(connection, opened, client.name + WITHOUT_BROWSER, now=now)
 
 
 def _check_rules(connection: Connection, client: Client, account_id: str, now: datetime) -> None:
@@ -131,34 +119,3 @@ def _add_persona(
     wanted = candidates(session.address, None, client.server_name)
     localpart = free_localpart(connection, client.id, wanted)
     return add_persona(connection, session.account_id, client.id, localpart=localpart, now=now)
-
-
-def _authorize(
-    connection: Connection, client: Client, session: Session, persona: Persona, now: datetime
-) -> str:
-    """Keep what the homeserver got, as for a code that was spent; return the ``sid`` to end it."""
-    sid = new_id()
-    person = Person(persona.sub, persona.localpart, None, None, None)
-    add_authorization(
-        connection,
-        {
-            "id": new_id(),
-            "client_id": client.id,
-            "account_id": session.account_id,
-            "session_id": session.id,
-            "persona_id": persona.id,
-            "app": "",
-            "sid": sid,
-            "scopes": list(_SCOPES),
-            "claims": list(claims_for(_SCOPES, person)),
-            "redirect_uri": "",
-            "code_challenge": "",
-            # There is no code: this is the hash of what nobody knows, and it is spent.
-            "code_digest": digest_of(new_secret()),
-            "code_expires_at": now,
-            "code_spent_at": now,
-            "authenticated_at": now,
-            "created_at": now,
-        },
-    )
-    return sid

@@ -5,7 +5,7 @@ what it opened among the places where they are signed in.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -20,23 +20,18 @@ from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.origins import read_origin
 from oidc_bridge.proofs.names import NameReport
 from oidc_bridge.proofs.oichat import OICHAT, Found, Password, User
-from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.sitting import Known, Proven
-from oidc_bridge.storage import consents, new_id
-from oidc_bridge.storage.accounts import Opened, find_known, open_account
-from oidc_bridge.storage.authorizations import add_authorization
+from oidc_bridge.storage import consents
+from oidc_bridge.storage.accounts import find_known, open_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import keep_names
 from oidc_bridge.storage.personas import MAIN, Persona, add_persona, free_localpart, persona_as
-from oidc_bridge.storage.sessions import Session, open_session
+from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
-from oidc_bridge.web import bridge
 from oidc_bridge.web.cards import WITHOUT_BROWSER
+from oidc_bridge.web.devices import SCOPES, as_told, authorize, open_device
 
 log = logging.getLogger(__name__)
-
-# What a homeserver learns of a person by a password: who they are, and what they are called.
-_SCOPES = ("openid", "profile")
 
 
 def check_early(
@@ -74,7 +69,7 @@ def arrive(
     persona, is_known = _persona(connection, session.account_id, client, found, wanted, now)
     told = session.profile if wanted.form == "main" else Profile()
     sid = authorize(connection, session, client, persona, app, told, now=now)
-    _remember(connection, session, client, app, wanted, _as_told(persona, told), now)
+    _remember(connection, session, client, app, wanted, as_told(persona, told), now)
     record(
         connection,
         "signed in",
@@ -115,19 +110,6 @@ def _open(connection: Connection, found: Found, now: datetime) -> Session:
         keep_names(connection, opened.account_id, opened.identity_id, report, now=now)
     label = _title(found.password.app) + WITHOUT_BROWSER
     return open_device(connection, opened, label, now=now)
-
-
-def open_device(connection: Connection, opened: Opened, label: str, *, now: datetime) -> Session:
-    """Return a session for what is not a browser: nobody has its cookie."""
-    return open_session(
-        connection,
-        opened,
-        cookie=new_secret(),
-        current=None,
-        user_agent=label,
-        proved_at=now,
-        expires_at=now + timedelta(seconds=bridge().settings.lifetimes.session),
-    )
 
 
 def _persona(
@@ -199,44 +181,6 @@ def _register(
     return add_persona(connection, account_id, client.id, localpart=localpart, now=now, app=key)
 
 
-def authorize(
-    connection: Connection,
-    session: Session,
-    client: Client,
-    persona: Persona,
-    app: str,
-    told: Profile,
-    *,
-    now: datetime,
-) -> str:
-    """Keep what the homeserver got, as for a code that was spent; return the ``sid`` to end it."""
-    person = _as_told(persona, told)
-    sid = new_id()
-    add_authorization(
-        connection,
-        {
-            "id": new_id(),
-            "client_id": client.id,
-            "account_id": session.account_id,
-            "session_id": session.id,
-            "persona_id": persona.id,
-            "app": app,
-            "sid": sid,
-            "scopes": list(_SCOPES),
-            "claims": list(claims_for(_SCOPES, person)),
-            "redirect_uri": "",
-            "code_challenge": "",
-            # There is no code: this is the hash of what nobody knows, and it is spent.
-            "code_digest": digest_of(new_secret()),
-            "code_expires_at": now,
-            "code_spent_at": now,
-            "authenticated_at": now,
-            "created_at": now,
-        },
-    )
-    return sid
-
-
 def _remember(
     connection: Connection,
     session: Session,
@@ -253,7 +197,7 @@ def _remember(
     known = consents.find_known(connection, session.account_id, client.id, app)
     if known.consent is not None:
         return
-    claims = tuple(claims_for(_SCOPES, person))
+    claims = tuple(claims_for(SCOPES, person))
     consents.remember_consent(
         connection,
         session.account_id,
@@ -261,17 +205,13 @@ def _remember(
         app,
         app_title=_title(app),
         as_whom=wanted.form,
-        question=Question(_SCOPES, claims, client.name, person.localpart),
-        granted=_SCOPES,
+        question=Question(SCOPES, claims, client.name, person.localpart),
+        granted=SCOPES,
         remembered_until=None,
         replaces=None,
         receipt=None,
         now=now,
     )
-
-
-def _as_told(persona: Persona, told: Profile) -> Person:
-    return Person(persona.sub, persona.localpart, told.display_name, told.picture, None)
 
 
 def _title(app: str) -> str:

@@ -25,8 +25,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import WITHOUT_BROWSER, matrix_id
+from oidc_bridge.web.devices import authorize, open_device
 from oidc_bridge.web.fresh import CONFIRMED, give, is_fresh
-from oidc_bridge.web.oichat_arrival import authorize, open_device
 from oidc_bridge.web.session import (
     check_form,
     current_session,
