@@ -154,10 +154,15 @@ class Antelope(_Part):
 
     # For how many seconds all questions of one sign-in may wait together.
     budget: float = Field(default=8.0, gt=0, le=30)
+    # Whether the sign-in page takes their sentence too, which says for which site it is as little
+    # as by the other door, but opens the whole account.
+    web: bool = False
     chains: tuple[AntelopeChain, ...] = ()
 
     @model_validator(mode="after")
     def _check_chains(self) -> Self:
+        if self.web and not self.chains:
+            raise ValueError("web needs a chain")
         # Subjects name a chain by the half of its id that CAIP-2 takes.
         if len({chain.id[:32] for chain in self.chains}) < len(self.chains):
             raise ValueError("two chains have the same id")

@@ -30,6 +30,7 @@ from oidc_bridge.web import (
     answers,
     app_passwords,
     authorize,
+    chain_accounts,
     consent,
     data,
     documents,
@@ -122,7 +123,8 @@ def create_app(
     install(app, parts)
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
-        *(signin, answers, elsewhere, handover, joining, naming, personas, consent, refused),
+        *(signin, answers, chain_accounts, elsewhere, handover, joining, naming, personas),
+        *(consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
         *(home, apps, lists, list_import, requests, people, why, clients),

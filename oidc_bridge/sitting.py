@@ -10,9 +10,13 @@ somebody out of.
 
 An older wallet's answer can only have come back to our own address, in the person's own browser.
 It stands alone, as does any answer of somebody who never had more, while their app key stays.
+
+The sentence of an account of a chain names no host either, and nothing can bind a message to it:
+the account has no key that signs ours. So it stands alone, where the operator does not ask that
+proofs name us, unless what it opens has a key that can; then a message by that is needed too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +27,7 @@ Accept = Literal["either", "authresponse", "message", "both"]
 
 MESSAGE = "stacks"
 RESPONSE = "blockstack"
+CHAIN = "antelope"
 
 _METHODS = {
     "either": (MESSAGE, RESPONSE),
@@ -94,6 +99,24 @@ def methods_of(accept: Accept) -> tuple[str, ...]:
     return _METHODS[accept]
 
 
+def takes_chains(accept: Accept) -> bool:
+    """Return whether an account of a chain may be all that somebody proves."""
+    return accept in ("either", "authresponse")
+
+
+def goes_with(earlier: Proven, arriving: Identity) -> bool:
+    """Return whether an earlier proof of a sitting stays beside one that arrives.
+
+    One of the same method is replaced. Beside an account of a chain stays nothing but the message
+    that was asked for: else a sentence that somebody was tricked into would join two people.
+    """
+    if earlier.identity.method == arriving.method or arriving.method == CHAIN:
+        return False
+    if earlier.identity.method == CHAIN:
+        return arriving.method == MESSAGE and bool(earlier.known.stx_addresses)
+    return True
+
+
 def find_need(
     accept: Accept, proofs: Sequence[Proven], *, own: frozenset[str] = frozenset()
 ) -> Need | None:
@@ -110,6 +133,8 @@ def find_need(
             message, and names no address that could sign one), ``app_key_changed``.
     """
     by_method = {proof.identity.method: proof for proof in proofs}
+    if CHAIN in by_method:
+        return _find_need_of_chain(accept, by_method, own)
     for method in by_method:
         if method not in methods_of(accept):
             raise ProofError("method_refused", f"{method}, while {accept} is accepted")
@@ -125,6 +150,22 @@ def find_need(
         return None
     why = "both" if accept == "both" else _why_more(response, own)
     return None if why is None else Need(MESSAGE, _whose_message(response), why)
+
+
+def _find_need_of_chain(
+    accept: Accept, by_method: Mapping[str, Proven], own: frozenset[str]
+) -> Need | None:
+    """Hold that a sentence stands alone, or beside a message by a key of the same account."""
+    if RESPONSE in by_method or not takes_chains(accept):
+        raise ProofError("method_refused", f"{' '.join(by_method)}, while {accept} is accepted")
+    linked, message = by_method[CHAIN].known.stx_addresses, by_method.get(MESSAGE)
+    if message is not None:
+        if message.identity.subject not in linked:
+            raise ProofError("wrong_account", f"{message.identity.subject}, of {sorted(linked)}")
+        return None
+    if linked <= own or MESSAGE not in methods_of(accept):
+        return None
+    return Need(MESSAGE, min(linked) if len(linked) == 1 else None, "linked_key")
 
 
 def _why_more(response: Proven, own: frozenset[str]) -> str | None:

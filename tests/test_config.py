@@ -157,6 +157,10 @@ GOOD_VALUES = [
     ("oichat", '{zone_files = "https://n.example", require_signature = true}'),
     ("antelope", f'{{chains = [{{id = "{EOS}", nodes = ["https://n.example/eos"]}}]}}'),
     ("antelope", "{budget = 0.5}"),
+    (
+        "antelope",
+        f'{{web = true, chains = [{{id = "{EOS}", nodes = ["https://n.example"]}}]}}',
+    ),
     ("wallets", f'[{{name = "{"w" * 40}", url = "https://w.example/auth?a=b"}}]'),
     ("widget", f'{{clients = ["https://element.example"], homeservers = [{_SERVER}]}}'),
     ("widget", f'{{clients = ["http://localhost:8080"], homeservers = [{_SERVER}]}}'),
@@ -196,6 +200,7 @@ BAD_VALUES = [
     ("wallets", '[{name = "W", url = "https://w.example", icon = "x"}]', "wallets.0.icon"),
     ("antelope", "{budget = 0}", "antelope.budget"),
     ("antelope", "{budget = 31}", "antelope.budget"),
+    ("antelope", "{web = true}", "antelope"),
     ("antelope", f'{{chains = [{{id = "{EOS}"}}]}}', "antelope.chains.0.nodes"),
     ("antelope", f'{{chains = [{{id = "{EOS}", nodes = []}}]}}', "antelope.chains.0.nodes"),
     *(

@@ -7,6 +7,7 @@ import pytest
 from oidc_bridge.errors import ProofError
 from oidc_bridge.identity import Identity
 from oidc_bridge.sitting import (
+    CHAIN,
     MESSAGE,
     RESPONSE,
     Accept,
@@ -14,6 +15,7 @@ from oidc_bridge.sitting import (
     Need,
     Proven,
     find_need,
+    goes_with,
     methods_of,
 )
 
@@ -227,3 +229,74 @@ def test_an_answer_that_names_another_key_cannot_be_added_without_it():
     need = find_need("either", [response()], own=frozenset({"SP-MALLORY"}))
 
     assert need == Need(MESSAGE, "SP-ANN", "first_sight")
+
+
+# ---- an account of a chain
+
+
+def sentence(known: Known = STRANGER) -> Proven:
+    return Proven(Identity(CHAIN, "antelope:eos:ann", NOW, names_host=False), known)
+
+
+ANNS_ACCOUNT = Known("ann", "i3")
+
+
+@pytest.mark.parametrize("accept", ["either", "authresponse"])
+@pytest.mark.parametrize("known", [STRANGER, ANNS_ACCOUNT])
+def test_a_sentence_is_enough_where_proofs_need_not_name_us(accept, known):
+    assert find_need(accept, [sentence(known)]) is None
+
+
+@pytest.mark.parametrize("accept", ["message", "both"])
+def test_a_sentence_is_refused_where_they_must(accept):
+    assert refusal_of(accept, sentence()) == "method_refused"
+
+
+def test_a_sentence_needs_a_message_if_the_account_has_a_key_that_names_us():
+    assert find_need("either", [sentence(ANNS_MESSAGE)]) == Need(MESSAGE, "SP-ANN", "linked_key")
+
+
+def test_any_of_several_such_keys_will_do():
+    both = Known("ann", "i3", None, frozenset({"SP-ANN", "SP-TWO"}))
+
+    assert find_need("either", [sentence(both)]) == Need(MESSAGE, None, "linked_key")
+    assert find_need("either", [sentence(both), message(both, address="SP-TWO")]) is None
+
+
+def test_no_message_is_asked_for_where_none_is_accepted():
+    assert find_need("authresponse", [sentence(ANNS_MESSAGE)]) is None
+
+
+def test_a_sentence_is_added_by_somebody_who_has_just_proved_that_key():
+    assert find_need("either", [sentence(ANNS_MESSAGE)], own=frozenset({"SP-ANN"})) is None
+    other = find_need("either", [sentence(ANNS_MESSAGE)], own=frozenset({"SP-BOB"}))
+    assert other == Need(MESSAGE, "SP-ANN", "linked_key")
+
+
+@pytest.mark.parametrize("known", [STRANGER, ANNS_MESSAGE])
+def test_a_sentence_beside_somebody_elses_message_is_refused(known):
+    other = message(address="SP-THIEF")
+
+    assert refusal_of("either", sentence(known), other) == "wrong_account"
+
+
+def test_a_sentence_beside_a_wallets_answer_is_refused():
+    assert refusal_of("either", response(names_host=True), sentence()) == "method_refused"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "arriving", "stays"),
+    [
+        (sentence(ANNS_MESSAGE), message(), True),
+        (sentence(), message(), False),
+        (sentence(ANNS_MESSAGE), response(), False),
+        (response(), sentence(), False),
+        (message(), sentence(), False),
+        (sentence(ANNS_MESSAGE), sentence(), False),
+        (response(), message(), True),
+        (message(), response(), True),
+        (message(), message(), False),
+    ],
+)
+def test_which_proofs_of_a_sitting_stay_when_another_arrives(earlier, arriving, stays):
+    assert goes_with(earlier, arriving.identity) is stays

@@ -169,8 +169,6 @@ def verify(
 ) -> Signed:
     """Return what the sentence proves. Its nonce has been spent, whatever comes of it.
 
-    The sentence names no chain, its block does: the first chain that has the block is meant.
-
     Args:
         account: Who is to be signed in.
 
@@ -180,10 +178,23 @@ def verify(
     sentence = read_sentence(password.message)
     if sentence.account != account:
         raise ProofError("account_mismatch", f"signed by {sentence.account}, for {account!a}")
+    return check_signature(sentence, password.signature, chains=chains, post=post, now=now)
+
+
+def check_signature(
+    sentence: Sentence, signature: str, *, chains: Sequence[Chain], post: Post, now: datetime
+) -> Signed:
+    """Return what a signature of the sentence proves.
+
+    The sentence names no chain, its block does: the first chain that has the block is meant.
+
+    Raises:
+        ProofError: those of `verify` from ``permission_not_allowed`` on.
+    """
     fitting = [chain for chain in chains if sentence.permission in chain.permissions]
     if not fitting:
         raise ProofError("permission_not_allowed", sentence.permission)
-    key = recover(parse_signature(password.signature), sentence.digest)
+    key = recover(parse_signature(signature), sentence.digest)
     refusals = []
     for chain in fitting:
         for url in chain.nodes:

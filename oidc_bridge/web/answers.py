@@ -185,7 +185,7 @@ def _receive(attempt: Attempt, open_request: OpenRequest, session: Session | Non
             lambda connection: spend(connection, attempt.challenge.id, browser=browser, now=now),
         )
     except ProofError as error:
-        write(partial(_refuse, attempt=attempt, session=session, error=error))
+        write(partial(refuse, attempt=attempt, session=session, error=error))
         status = 403 if error.code == "account_blocked" else 400
         return failed(error, open_request, browser, status=status)
 
@@ -199,7 +199,7 @@ def _receive_for_another(attempt: Attempt, handover_id: str) -> Response:
         )
         write(partial(_leave, attempt=attempt, handover_id=handover_id, identity=identity))
     except ProofError as error:
-        write(partial(_refuse, attempt=attempt, session=None, error=error))
+        write(partial(refuse, attempt=attempt, session=None, error=error))
         return failed_elsewhere(error, handover_id, browser)
     return see_other(url_for("handover.done", handover_id=handover_id))
 
@@ -212,7 +212,7 @@ def _leave(
     record(connection, "proved elsewhere", now=attempt.now, method=identity.method)
 
 
-def _refuse(
+def refuse(
     connection: Connection, *, attempt: Attempt, session: Session | None, error: ProofError
 ) -> None:
     """Spend the challenge of a failed try, and note why it failed."""

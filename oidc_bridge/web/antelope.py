@@ -18,7 +18,7 @@ from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
-from oidc_bridge.sitting import Proven
+from oidc_bridge.sitting import Proven, takes_chains
 from oidc_bridge.storage import write
 from oidc_bridge.storage.accounts import find_known, open_account
 from oidc_bridge.storage.consents import find_known as find_known_here
@@ -29,7 +29,7 @@ from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge
-from oidc_bridge.web.cards import WITHOUT_BROWSER
+from oidc_bridge.web.cards import EOS, WITHOUT_BROWSER, chain_name
 from oidc_bridge.web.devices import authorize, open_device
 
 log = logging.getLogger(__name__)
@@ -68,10 +68,30 @@ def chains_of(settings: Settings) -> tuple[Chain, ...]:
     )
 
 
-def _enter(connection: Connection, client: Client, signed: Signed, now: datetime) -> SignedIn:
-    """Use the sentence up, open the account, and say as whom the homeserver knows it."""
+def use_up(connection: Connection, signed: Signed) -> None:
+    """Take a sentence by its key out of use, for this door and the sign-in page alike.
+
+    Raises:
+        ProofError: ``replayed``.
+    """
     if not use_jti(connection, METHOD, signed.once, expires_at=signed.good_until + _MARGIN):
         raise ProofError("replayed", signed.once)
+
+
+def is_offered(settings: Settings) -> bool:
+    """Return whether the sign-in page takes accounts of chains too."""
+    return settings.antelope.web and takes_chains(settings.sign_in.accept)
+
+
+def words_for(settings: Settings) -> str:
+    """Return what the sign-in page calls such an account."""
+    names = {chain_name(chain.id) for chain in settings.antelope.chains}
+    return "an EOS account" if names == {EOS} else "an account of a chain"
+
+
+def _enter(connection: Connection, client: Client, signed: Signed, now: datetime) -> SignedIn:
+    """Use the sentence up, open the account, and say as whom the homeserver knows it."""
+    use_up(connection, signed)
     session = _open(connection, client, signed.identity, now)
     account_id = session.account_id
     _check_rules(connection, client, account_id, now)

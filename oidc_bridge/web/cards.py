@@ -23,7 +23,8 @@ _METHODS = {
     "antelope": "Your account on a chain",
     "one-time": "A one-time password",
 }
-_CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": "EOS (Vaulta)"}
+EOS = "EOS (Vaulta)"
+_CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": EOS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,12 @@ def whole_address(address: str) -> str:
     if account is None:
         return address
     chain, name = account
-    return f"{name} on {_CHAINS.get(chain, f'chain {chain}')}"
+    return f"{name} on {chain_name(chain)}"
+
+
+def chain_name(chain_id: str) -> str:
+    """Return how pages name a chain; half of its id will do."""
+    return _CHAINS.get(chain_id[:32], f"chain {chain_id[:32]}")
 
 
 def matrix_id(localpart: str, client: Client) -> str:

@@ -16,6 +16,7 @@ from oidc_bridge.storage.handovers import give_up_handover
 from oidc_bridge.storage.requests import OpenRequest, close_request, get_request, keep_proved
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, new_reference, page, see_other
+from oidc_bridge.web.antelope import is_offered, words_for
 from oidc_bridge.web.asking import ask, question_context
 from oidc_bridge.web.cards import AppCard, app_card, person_card
 from oidc_bridge.web.questions import ask_anew
@@ -47,6 +48,7 @@ def choose(request_id: str) -> Response:
     app = app_card(open_request.authorization)
     # Elsewhere a fresh proof may just as well be somebody else's ("Use another account").
     again = session is not None and app is not None and app.kind == "unknown"
+    takes_chains = need is None and is_offered(parts.settings)
     left = int((challenge.expires_at - now).total_seconds())
     return page(
         "signin/choose.html",
@@ -60,6 +62,8 @@ def choose(request_id: str) -> Response:
         start_over_url=url_for("signin.start_over", request_id=request_id) if need else "",
         cancel_url=url_for("signin.cancel", request_id=request_id),
         elsewhere_url=url_for("elsewhere.begin", request_id=request_id),
+        chain_url=url_for("chain_accounts.ask", request_id=request_id) if takes_chains else "",
+        chain_words=words_for(parts.settings),
         **question_context(ask(challenge, need, open_request.proved), challenge, seconds_left=left),
     )
 

@@ -19,7 +19,7 @@ from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.proofs.addresses import parse_address
 from oidc_bridge.proofs.names import NameReport, names_of
-from oidc_bridge.sitting import Accept, Need, Proven, find_need
+from oidc_bridge.sitting import CHAIN, Accept, Need, Proven, find_need, goes_with
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import Opened, find_known, open_account, stx_addresses_of
 from oidc_bridge.storage.ledger import record
@@ -98,6 +98,8 @@ def _look_up_names(arrival: Arrival) -> Mapping[str, NameReport]:
         proofs = _with_arrival(connection, arrival)
         if _need(connection, arrival.open_request, arrival.session, proofs, now) is not None:
             return {}
+        # No name service knows who an account of a chain is.
+        proofs = [proof for proof in proofs if proof.identity.method != CHAIN]
         for proof in proofs:
             identity = proof.identity
             known[identity.subject] = (
@@ -222,13 +224,11 @@ def get_sitting(
 
 
 def _with_arrival(connection: Connection, arrival: Arrival) -> list[Proven]:
-    """Return the sitting's proofs, the one that arrives last; it replaces one of its method."""
-    earlier = [
-        identity
-        for identity in arrival.open_request.proved
-        if identity.method != arrival.identity.method
-    ]
-    return _proved(connection, (*earlier, arrival.identity), arrival.now)
+    """Return the sitting's proofs, the one that arrives last, without those it replaces."""
+    identity, now = arrival.identity, arrival.now
+    earlier = _proved(connection, arrival.open_request.proved, now)
+    kept = [proof for proof in earlier if goes_with(proof, identity)]
+    return [*kept, *_proved(connection, (identity,), now)]
 
 
 def _proved(connection: Connection, identities: Sequence[Identity], now: datetime) -> list[Proven]:

@@ -13,7 +13,8 @@
         button.textContent = "Copied";
       } catch {
         // No clipboard for this page: what is selected can still be copied by hand.
-        getSelection().selectAllChildren(source);
+        if (source.select) source.select();
+        else getSelection().selectAllChildren(source);
         button.textContent = "Selected, now copy it";
       }
       setTimeout(() => (button.textContent = words), 3000);
