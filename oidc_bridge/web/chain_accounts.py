@@ -111,6 +111,7 @@ def _show(open_request: OpenRequest, challenge: Challenge, browser: str, now: da
         status=400 if wish.is_wrong else 200,
         csrf=form_token(browser),
         app=app_card(open_request.authorization),
+        purpose=open_request.purpose,
         words=words_for(settings),
         wish=wish,
         chains=[(chain.id, chain_name(chain.id)) for chain in chains],

@@ -32,6 +32,7 @@ from tests.driver import (
     fields_of,
     query_of,
     read_id_token,
+    read_question,
     redeem,
 )
 from tests.fake_chain import EOS, NODE, SIGNED_AT, VECTORS, FakeChain
@@ -324,6 +325,23 @@ def test_another_browser_cannot_ask_for_this_ones_sentence(door: Door) -> None:
     assert code_of(door.ask(url, mallory)) == "request_unknown"
 
 
+def test_a_question_for_another_device_is_not_answered_so(door: Door) -> None:
+    """No sentence names the code by which the two devices are compared."""
+    url = door.alice.authorize(WIKI).location
+    fields = fields_of(door.alice.get(url).text, f"{url}/elsewhere")
+    shown = door.alice.get(door.alice.post(f"{url}/elsewhere", dict(fields)).location).text
+    link = re.search(r"/d/[A-Za-z0-9_-]+", shown)
+    assert link
+    phone = door.person("phone")
+    form = fields_of(phone.get(link[0]).text, f"{link[0]}/accept") | {"seen": "yes"}
+    page = phone.get(phone.post(f"{link[0]}/accept", dict(form)).location).text
+
+    assert "/chain" not in page
+    asked = door.fields(url) | read_question(page).fields
+    answer = phone.post("/sign-in/chain", asked | {"signature": SIGNATURE})
+    assert code_of(answer) == "request_unknown"
+
+
 def test_a_form_of_another_site_does_nothing(door: Door) -> None:
     form = door.fields(door.alice.authorize(WIKI).location) | {"signature": SIGNATURE}
 
@@ -388,7 +406,9 @@ def test_it_opens_one_sign_in_on_the_page(door: Door) -> None:
 
 def test_it_is_added_to_an_account_that_a_wallet_opened(door: Door) -> None:
     door.alice.sign(door.alice.begin_account())
-    answer = door.prove(door.alice.press("/account/wallets/add").location)
+    url = door.alice.press("/account/wallets/add").location
+    assert "<h1>Add an EOS account</h1>" in door.ask(url).text
+    answer = door.prove(url)
 
     assert answer.location == "/account?done=wallet-added"
     assert len(door.owners()) == 2
