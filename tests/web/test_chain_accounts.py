@@ -18,7 +18,6 @@ from oidc_bridge.factory import create_app
 from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
-from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.nonces import announce
 from oidc_bridge.storage.people import block, find_person
@@ -459,20 +458,15 @@ def test_two_accounts_of_one_person_are_joined(door: Door) -> None:
     assert len(set(door.owners().values())) == 1
 
 
-def test_it_takes_the_place_of_what_was_proved_before(door: Door) -> None:
-    """A wallet's answer that waits for its message is not joined with the account."""
+def test_while_a_message_is_asked_for_no_account_of_a_chain_will_do(door: Door) -> None:
     url = door.alice.authorize(WIKI).location
     form = door.fields(url) | {"signature": SIGNATURE}
-    door.alice.prove(url)
-    with door.app.app_context(), read() as connection:
-        waiting = connection.execute(
-            select(ChallengeRow.id).where(ChallengeRow.spent_at.is_(None))
-        ).all()
-    assert len(waiting) == 1
+    door.alice.prove(url)  # a wallet's answer that needs its message
 
-    # The page of the first question is not good any more, and a new one is not offered.
-    assert code_of(door.alice.post("/sign-in/chain", dict(form))) == "replay"
+    assert f"{url}/chain" not in door.alice.get(url).text
     assert door.ask(url).location == url
+    assert code_of(door.alice.post("/sign-in/chain", dict(form))) == "replay"
+    assert door.count(AccountRow) == 0
 
 
 def test_nothing_of_it_stands_in_the_log(door: Door, caplog: pytest.LogCaptureFixture) -> None:
