@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -18,6 +19,7 @@ from oidc_bridge.identity import Proof
 from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetch, PostJson
 from oidc_bridge.proofs.blockstack import Blockstack
+from oidc_bridge.proofs.named_profile import FindProfile, NamedProfile, find_profile
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.proofs.stacks import Stacks
@@ -118,6 +120,7 @@ def create_app(
     parts = Bridge(
         *(settings, seal, proofs, services, reach, snapshots, strangers, keys, clock),
         post_json=post,
+        find_profile=profile_finder(settings),
         oichat=make_oichat(settings, fetch),
     )
     install(app, parts)
@@ -251,7 +254,6 @@ def make_oichat(settings: Settings, fetch: Fetch | None = None) -> OiChat | None
     door = settings.oichat
     if not door.enabled or door.server_name is None:
         return None
-    zone_files = NameService(door.zone_files, frozenset({2})) if door.zone_files else None
     return OiChat(
         server_name=door.server_name,
         services=name_services(settings),
@@ -259,9 +261,33 @@ def make_oichat(settings: Settings, fetch: Fetch | None = None) -> OiChat | None
         # No exemption holds for addresses that come from people's profiles.
         strangers=fetch or make_strangers_fetch(settings, exempt=frozenset()),
         gaia=door.gaia,
-        zone_files=zone_files,
+        zone_files=_zone_files(settings),
         require_signature=door.require_signature,
     )
+
+
+def profile_finder(settings: Settings) -> Callable[..., NamedProfile]:
+    """Return `find_profile` as chat apps' passwords use it, also where that door is closed."""
+    return partial(
+        find_profile,
+        services=name_services(settings),
+        gaia=settings.oichat.gaia,
+        zone_files=_zone_files(settings),
+    )
+
+
+def make_find_profile(settings: Settings) -> FindProfile:
+    """Return what finds developers' profiles, for the command line."""
+    return partial(
+        profile_finder(settings),
+        fetch=make_fetch(settings),
+        strangers=make_strangers_fetch(settings, exempt=settings.registration.allow_private),
+    )
+
+
+def _zone_files(settings: Settings) -> NameService | None:
+    url = settings.oichat.zone_files
+    return NameService(url, frozenset({2})) if url else None
 
 
 def name_services(settings: Settings) -> tuple[NameService, ...]:

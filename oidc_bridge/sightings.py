@@ -1,5 +1,7 @@
 """Looks at apps' own sites: whom they name as developers, and how the app's logo looks.
 
+And at the profiles of developers who signed by a name.
+
 Never on the way of a sign-in: when a client registers or is imported, by ``client refresh``, and
 once a day by ``prune``. Nothing of it can keep a client from being registered. A site that does
 not answer leaves what was known; one that answers otherwise replaces it.
@@ -13,12 +15,27 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.developer import MANIFEST_PATH, MAX_MANIFEST, home_of, read_authors
+from oidc_bridge.apps.developer import (
+    MANIFEST_PATH,
+    MAX_MANIFEST,
+    home_of,
+    is_profile_of,
+    name_signed_by,
+    read_authors,
+)
 from oidc_bridge.apps.logo import MAX_FILE, redraw
 from oidc_bridge.errors import BridgeError, FetchError
-from oidc_bridge.oidc.client import Client
+from oidc_bridge.oidc.client import Client, SoftwareStatement
 from oidc_bridge.ports import Fetch
+from oidc_bridge.proofs.named_profile import FindProfile
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.developers import (
+    SeenProfile,
+    all_profiles,
+    keep_profile,
+    portrait_of,
+    remove_profile,
+)
 from oidc_bridge.storage.sites import (
     Logo,
     Site,
@@ -38,11 +55,12 @@ _A_DAY = timedelta(days=1)
 _SILENCE = "fetch_failed"
 
 
-def look_at(client: Client, *, fetch: Fetch, now: datetime) -> None:
-    """Look at a client's site and logo, and keep what was seen.
+def look_at(client: Client, *, fetch: Fetch, find_profile: FindProfile, now: datetime) -> None:
+    """Look at a client's site, logo and developer, and keep what was seen.
 
     Args:
         fetch: The guard for addresses that strangers name.
+        find_profile: Asked for the profile of the name that the developer signed by.
     """
     home, logo_uri = home_of(client), client.metadata.logo_uri
     if home is not None:
@@ -51,15 +69,22 @@ def look_at(client: Client, *, fetch: Fetch, now: datetime) -> None:
         _look_at_logo(client.id, logo_uri, fetch=fetch, now=now)
     else:
         write(lambda connection: remove_logo(connection, client.id))
+    if name_signed_by(client.statement) is not None:
+        _look_at_developer(client, fetch=fetch, find_profile=find_profile, now=now)
+    else:
+        write(lambda connection: remove_profile(connection, client.id))
 
 
-def look_again(clients: Iterable[Client], *, fetch: Fetch, now: datetime) -> int:
-    """Look at what was not looked at for a day; return at how many sites and logos."""
+def look_again(
+    clients: Iterable[Client], *, fetch: Fetch, find_profile: FindProfile, now: datetime
+) -> int:
+    """Look at what was not looked at for a day; return at how many sites, logos and profiles."""
     known = list(clients)
     homes = {home for home in map(home_of, known) if home is not None}
     write(lambda connection: forget_sites(connection, but=homes))
     with read() as connection:
         sites, logos = all_sites(connection), all_logos(connection)
+        profiles = all_profiles(connection)
     due = now - _A_DAY
     old_homes = [home for home in homes if home not in sites or sites[home].tried_at <= due]
     for home in old_homes:
@@ -72,7 +97,17 @@ def look_again(clients: Iterable[Client], *, fetch: Fetch, now: datetime) -> int
     ]
     for client_id, uri in old_logos:
         _look_at_logo(client_id, uri, fetch=fetch, now=now)
-    return len(old_homes) + len(old_logos)
+    # Once the statement has ended, nobody's profile is shown.
+    old_profiles = [
+        client
+        for client in known
+        if client.developer_at(now)
+        and name_signed_by(client.statement) is not None
+        and (client.id not in profiles or profiles[client.id].tried_at <= due)
+    ]
+    for client in old_profiles:
+        _look_at_developer(client, fetch=fetch, find_profile=find_profile, now=now)
+    return len(old_homes) + len(old_logos) + len(old_profiles)
 
 
 def _look_at_site(home: str, *, fetch: Fetch, now: datetime) -> None:
@@ -115,6 +150,63 @@ def _keep_no_logo(connection: Connection, client_id: str, seen: Logo, *, is_sile
         note_silence(connection, client_id, seen)
     else:
         keep_logo(connection, client_id, seen, None)
+
+
+def _look_at_developer(
+    client: Client, *, fetch: Fetch, find_profile: FindProfile, now: datetime
+) -> None:
+    statement = client.statement
+    if statement is None:
+        return
+    try:
+        found = find_profile(statement.developer)
+        if not is_profile_of(found, statement):
+            raise BridgeError("not_theirs", f"{found.name} leads to another key than signed")
+    except BridgeError as error:
+        log.info("profile not shown client=%s code=%s", client.id, error.code)
+        _keep_no_profile(client.id, statement, error, now)
+        return
+    png, fault = _fetch_portrait(found.profile.picture, fetch)
+    seen = SeenProfile(
+        name=statement.developer,
+        address=statement.address,
+        display_name=found.profile.display_name or "",
+        url=found.url,
+        digest=hashlib.sha256(png).hexdigest() if png is not None else None,
+        fault=fault,
+        answered_at=now,
+        tried_at=now,
+    )
+    write(lambda connection: keep_profile(connection, client.id, seen, png))
+
+
+def _fetch_portrait(url: str | None, fetch: Fetch) -> tuple[bytes | None, str | None]:
+    """Return the picture as we draw it, or why there is none."""
+    if url is None:
+        return None, None
+    try:
+        return redraw(_get(url, fetch, max_bytes=MAX_FILE)), None
+    except BridgeError as error:
+        return None, str(error)
+
+
+def _keep_no_profile(
+    client_id: str, statement: SoftwareStatement, error: BridgeError, now: datetime
+) -> None:
+    none = SeenProfile(
+        *(statement.developer, statement.address, "", ""), None, str(error), None, now
+    )
+
+    def keep(connection: Connection) -> None:
+        before = all_profiles(connection).get(client_id)
+        if error.code == _SILENCE and before is not None and before.belongs_to(statement):
+            png = portrait_of(connection, client_id)
+            seen = replace(before, fault=str(error), tried_at=now)
+            keep_profile(connection, client_id, seen, png)
+        else:
+            keep_profile(connection, client_id, none, None)
+
+    write(keep)
 
 
 def _get(url: str, fetch: Fetch, *, max_bytes: int) -> bytes:

@@ -50,6 +50,30 @@ def a_statement(signed_by: str = "dave", **changes: object) -> str:
     return sign(claims_of(**changes), key_of(signed_by))
 
 
+def profile_url(of: str = "dave") -> str:
+    """Return where the profile of *of* lies: in a folder that only this key's holder writes."""
+    return f"https://gaia.blockstack.org/hub/{address_of(of).btc}/profile.json"
+
+
+def named_dave(
+    *, owner: str = "wallet", url: str | None = None, signed_by: str = "dave", **claim: object
+) -> dict[str, tuple[int, object]]:
+    """Return the answers behind ``dave.btc``, a name that one key holds and another speaks for."""
+    where = url or profile_url()
+    key = key_of(signed_by)
+    public_key = PrivateKey(key).public_key.format().hex()
+    token = sign({"issuer": {"publicKey": public_key}, "claim": {"name": "Dave", **claim}}, key)
+    answer = {
+        "address": address_of(owner).c32,
+        "status": "name-register",
+        "zonefile": f'$ORIGIN dave.btc\n$TTL 3600\n_http._tcp IN URI 10 1 "{where}"\n',
+    }
+    return {
+        "https://names.example/v1/names/dave.btc": (200, answer),
+        where: (200, [{"token": token}]),
+    }
+
+
 def a_picture(
     width: int = 300, height: int = 200, *, form: str = "PNG", mode: str = "RGB", **more: object
 ) -> bytes:

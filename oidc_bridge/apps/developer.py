@@ -17,8 +17,9 @@ from oidc_bridge.apps.manifest import DID
 from oidc_bridge.errors import ProofError
 from oidc_bridge.oidc.client import Client, SoftwareStatement
 from oidc_bridge.origins import read_origin
-from oidc_bridge.proofs.addresses import Address, base58check_decode
+from oidc_bridge.proofs.addresses import Address, base58check_decode, parse_address
 from oidc_bridge.proofs.jsontokens import parse_object
+from oidc_bridge.proofs.named_profile import NamedProfile
 
 MANIFEST_PATH = "/manifest.json"
 MAX_MANIFEST = 64 * 1024
@@ -33,6 +34,21 @@ State = Literal["agreed", "signed", "named", "nobody"]
 
 
 @dataclass(frozen=True, slots=True)
+class Face:
+    """What a developer says of themselves, in the profile of the name that they signed by.
+
+    Attributes:
+        display_name: Their own word: anybody may call themselves anything.
+        picture_url: Of the picture that we drew from theirs; ``""`` if there is none to show.
+        url: Where their profile lies.
+    """
+
+    display_name: str
+    picture_url: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Developer:
     """Who stands behind an app.
 
@@ -41,11 +57,13 @@ class Developer:
             only, ``named`` if the site names them only, ``nobody``.
         name: Their Blockstack name, or ``""``.
         addresses: Theirs if they signed, else all that the site names.
+        face: None if we know of no profile of theirs.
     """
 
     state: State
     name: str = ""
     addresses: tuple[str, ...] = ()
+    face: Face | None = None
 
 
 NOBODY = Developer("nobody")
@@ -90,9 +108,29 @@ def find_developer(
     """
     if statement is None or now >= statement.expires_at:
         return Developer("named", addresses=tuple(authors)) if authors else NOBODY
-    name = "" if statement.developer.startswith(DID) else statement.developer
+    name = name_signed_by(statement) or ""
     state: State = "agreed" if statement.address in authors else "signed"
     return Developer(state, name, (statement.address,))
+
+
+def name_signed_by(statement: SoftwareStatement | None) -> str | None:
+    """Return the name by which a developer signed; None if there is none, or only an address."""
+    if statement is None or statement.developer.startswith(DID):
+        return None
+    return statement.developer
+
+
+def is_profile_of(found: NamedProfile, statement: SoftwareStatement) -> bool:
+    """Return whether a name's profile is that of whoever signed *statement* by this name.
+
+    Security: a name that was sold since leads to its buyer, who signed nothing.
+    """
+    if found.key_address.btc == statement.address:
+        return True
+    try:
+        return parse_address(found.owner).btc == statement.address
+    except ProofError:
+        return False
 
 
 def _read_author(entry: object) -> Address | None:

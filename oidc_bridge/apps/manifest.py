@@ -1,9 +1,9 @@
 """An app's own card, signed by its developer: a software statement.
 
 It is a compact JWS over client metadata, here ES256K by a Blockstack identity: by the key of its
-address, or of the address that owns its name. The token names its key nowhere, so the keys that
-can have made the signature are computed from it, and one of them must have the address that was
-known before.
+address, or of the address that owns its name, or the one that signed that name's profile. The
+token names its key nowhere, so the keys that can have made the signature are computed from it, and
+one of them must have the address that was known before.
 
 Spec: RFC 7591 sections 2.3 and 3.2.2; RFC 7519 section 4.1; RFC 8252 section 7.
 """
@@ -19,6 +19,7 @@ from oidc_bridge.origins import LOOPBACK, read_origin
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.addresses import Address, parse_address, public_key_to_address
 from oidc_bridge.proofs.jsontokens import JsonToken, parse, recover, sign
+from oidc_bridge.proofs.named_profile import FindProfile
 from oidc_bridge.proofs.names import NameService, look_up
 
 LONGEST_LIFE = timedelta(days=400)
@@ -63,6 +64,7 @@ def open_statement(
     services: tuple[NameService, ...],
     fetch: Fetch,
     now: datetime,
+    find_profile: FindProfile | None = None,
 ) -> tuple[SoftwareStatement, Mapping[str, object]]:
     """Return a developer's statement and the client metadata in it.
 
@@ -70,13 +72,16 @@ def open_statement(
         text: What a client sent as ``software_statement``.
         audience: Our issuer, which ``aud`` must name if it is there.
         services: Asked for the owner of a developer's name.
+        find_profile: Asked for the key behind a name whose owner did not sign. Without it, nobody
+            but the owner can.
 
     Raises:
         BridgeError: ``invalid_software_statement`` if it breaks a rule or somebody else signed it;
-            ``unapproved_software_statement`` if we cannot learn who owns the developer's name.
+            ``unapproved_software_statement`` if we cannot learn who owns the developer's name, or
+            where its owner's zone file leads.
     """
     draft = read_draft(text, audience=audience, now=now)
-    signer = find_signer(draft, services=services, fetch=fetch, now=now)
+    signer = find_signer(draft, services=services, fetch=fetch, now=now, find_profile=find_profile)
     statement = SoftwareStatement(
         text=draft.text,
         developer=draft.issuer,
@@ -128,7 +133,12 @@ def read_draft(text: object, *, audience: str | None, now: datetime) -> Draft:
 
 
 def find_signer(
-    draft: Draft, *, services: tuple[NameService, ...], fetch: Fetch, now: datetime
+    draft: Draft,
+    *,
+    services: tuple[NameService, ...],
+    fetch: Fetch,
+    now: datetime,
+    find_profile: FindProfile | None = None,
 ) -> Address:
     """Return the address of the key that signed, if it is the developer's.
 
@@ -149,7 +159,28 @@ def find_signer(
                 continue
             raise _unapproved(f"iss: {error.detail}") from error
         return signer
-    raise _invalid(f"iss: the signature is not by the owner of {draft.issuer}")
+    if find_profile is None:
+        raise _invalid(f"iss: the signature is not by the owner of {draft.issuer}")
+    return _find_pinned(draft.issuer, signers, find_profile)
+
+
+def _find_pinned(name: str, signers: tuple[Address, ...], find_profile: FindProfile) -> Address:
+    """Return the signer whose key is the one that the profile of *name* is signed by.
+
+    Wallets hold a name by one key and sign profiles by another, to which the zone file points.
+    """
+    try:
+        pinned = find_profile(name).key_address
+    except ProofError as error:
+        if error.code == "fetch_failed":
+            raise _unapproved(f"iss: the profile of {name}: {error.detail}") from error
+        raise _invalid(
+            f"iss: the signature is not by the owner of {name}, whose profile says no more:"
+            f" {error.code}"
+        ) from error
+    if pinned not in signers:
+        raise _invalid(f"iss: the signature is neither by the owner of {name} nor by its profile's")
+    return pinned
 
 
 def possible_signers(draft: Draft) -> tuple[Address, ...]:

@@ -12,7 +12,7 @@ from oidc_bridge.cli.apps import UNKNOWN
 from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.factory import make_strangers_fetch, open_database
+from oidc_bridge.factory import make_find_profile, make_strangers_fetch, open_database
 from oidc_bridge.matrix.synapse import (
     backchannel_uri,
     callback_uri,
@@ -27,6 +27,7 @@ from oidc_bridge.seal import new_secret
 from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_client, remove_client
+from oidc_bridge.storage.developers import SeenProfile, all_profiles
 from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
@@ -161,6 +162,7 @@ def show(context: click.Context, client_id: str) -> None:
         facts = _public(known) | {
             "logo": _say_logo(all_logos(connection).get(client_id)),
             "site": _say_site(all_sites(connection).get(home_of(known) or "")),
+            "profile": _say_profile(all_profiles(connection).get(client_id)),
         }
     click.echo(json.dumps(facts, indent=2))
 
@@ -169,7 +171,7 @@ def show(context: click.Context, client_id: str) -> None:
 @click.argument("client_ids", nargs=-1)
 @click.pass_context
 def refresh(context: click.Context, client_ids: tuple[str, ...]) -> None:
-    """Look at relying parties' own sites now: logos, and the developers that they name.
+    """Look at relying parties' own sites now: logos, developers, and these' profiles.
 
     Without CLIENT_IDS at all of them. `prune` does this for what is older than a day.
 
@@ -179,6 +181,7 @@ def refresh(context: click.Context, client_ids: tuple[str, ...]) -> None:
     """
     settings, now = settings_of(context), datetime.now(UTC)
     fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    find_profile = make_find_profile(settings)
     with open_database(settings):
         with read() as connection:
             wanted = (
@@ -187,7 +190,7 @@ def refresh(context: click.Context, client_ids: tuple[str, ...]) -> None:
                 else all_clients(connection)
             )
         for one in wanted:
-            look_at(one, fetch=fetch, now=now)
+            look_at(one, fetch=fetch, find_profile=find_profile, now=now)
     click.echo(f"looked at {len(wanted)} clients' sites")
 
 
@@ -311,6 +314,19 @@ def _say_logo(logo: Logo | None) -> dict[str, object] | None:
     if logo is None:
         return None
     return {"uri": logo.uri, "shown": logo.digest is not None, "fault": logo.fault}
+
+
+def _say_profile(seen: SeenProfile | None) -> dict[str, object] | None:
+    if seen is None:
+        return None
+    return {
+        "name": seen.name,
+        "display_name": seen.display_name,
+        "url": seen.url,
+        "picture_shown": seen.digest is not None,
+        "fault": seen.fault,
+        "answered_at": seen.answered_at.isoformat() if seen.answered_at else None,
+    }
 
 
 def _say_site(site: Site | None) -> dict[str, object] | None:

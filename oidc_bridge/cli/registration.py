@@ -17,6 +17,7 @@ from oidc_bridge.config import Settings
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import (
     make_fetch,
+    make_find_profile,
     make_strangers_fetch,
     name_services,
     open_database,
@@ -78,8 +79,9 @@ def import_clients(text: bytes, settings: Settings, *, now: datetime) -> tuple[i
 
     changed = write(keep)
     fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
+    find_profile = make_find_profile(settings)
     for client in changed:
-        look_at(client, fetch=fetch, now=now)
+        look_at(client, fetch=fetch, find_profile=find_profile, now=now)
     return len(wanted), len(changed)
 
 
@@ -138,6 +140,7 @@ def _read_signed(
         services=name_services(settings),
         fetch=make_fetch(settings),
         now=now,
+        find_profile=make_find_profile(settings),
     )
     return read_client(entry, client_id=client_id, statement=statement, signed=signed)
 

@@ -17,7 +17,13 @@ from oidc_bridge import storage
 from oidc_bridge.cli.owner import how_to_own, make_token
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
-from oidc_bridge.factory import create_app, make_courier, make_strangers_fetch, open_database
+from oidc_bridge.factory import (
+    create_app,
+    make_courier,
+    make_find_profile,
+    make_strangers_fetch,
+    open_database,
+)
 from oidc_bridge.sightings import look_again
 from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.admins import admins
@@ -219,7 +225,9 @@ def prune(context: click.Context) -> None:
         fetch = make_strangers_fetch(settings, exempt=settings.registration.allow_private)
         with read() as connection:
             known = all_clients(connection)
-        click.echo(f"{look_again(known, fetch=fetch, now=now):>8} sites and logos looked at again")
+        find_profile = make_find_profile(settings)
+        looked = look_again(known, fetch=fetch, find_profile=find_profile, now=now)
+        click.echo(f"{looked:>8} sites, logos and profiles looked at again")
 
 
 def _rotate(connection: Connection, settings: Settings, now: datetime) -> Sequence[str]:

@@ -14,7 +14,7 @@ RFC 7553); npm ``blockstack``, ``profileTokens``.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -51,6 +51,7 @@ class NamedProfile:
         name: The name, as it was asked for.
         owner: Its owner as the name service spells it.
         is_owners: Whether that is the key; if not, the owner's zone file points to it.
+        url: Where the profile lies: a stranger's https address, fit to be a link.
         public_key: The key that signed the profile, compressed; it is one that the name points to.
         profile: Name and picture, fit to be shown.
         apps: Origin of each app that the person used, and where its data lies. The bucket is text:
@@ -60,6 +61,7 @@ class NamedProfile:
     name: str
     owner: str
     is_owners: bool
+    url: str
     public_key: bytes
     profile: Profile
     apps: Mapping[str, str]
@@ -68,6 +70,10 @@ class NamedProfile:
     def key_address(self) -> Address:
         """Of the key that signed; the subject of whatever it proves."""
         return public_key_to_address(self.public_key)
+
+
+FindProfile = Callable[[str], NamedProfile]
+"""`find_profile` with all but the name settled."""
 
 
 def find_profile(
@@ -117,7 +123,8 @@ def find_profile(
         detail = f"{name}: signed by {address.btc}, owned by {owner[:80]!a}"
         raise ProofError("profile_key_mismatch", detail)
     profile = describe(claim, email=None)
-    return NamedProfile(name, owner, is_owners, key.format(), profile, _apps(claim.get("apps")))
+    apps = _apps(claim.get("apps"))
+    return NamedProfile(name, owner, is_owners, target, key.format(), profile, apps)
 
 
 def fetch_text(url: str, *, strangers: Fetch, max_bytes: int) -> bytes | None:

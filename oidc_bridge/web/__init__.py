@@ -29,6 +29,7 @@ from oidc_bridge.oidc.jose import ALGORITHMS
 from oidc_bridge.oidc.keys import as_bytes
 from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch, PostJson
+from oidc_bridge.proofs.named_profile import NamedProfile
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.seal import Seal
@@ -71,6 +72,7 @@ class Bridge:
     client_keys: FetchedKeys
     clock: Callable[[], datetime]
     post_json: PostJson
+    find_profile: Callable[..., NamedProfile]
     oichat: OiChat | None = None
 
 

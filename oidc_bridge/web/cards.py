@@ -1,13 +1,13 @@
 """What pages show of apps and people: plain values, never rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from flask import url_for
 from ua_parser import parse
 
 from oidc_bridge.apps.app import App, which_app
-from oidc_bridge.apps.developer import NOBODY, Developer, find_developer, home_of
+from oidc_bridge.apps.developer import NOBODY, Developer, Face, find_developer, home_of
 from oidc_bridge.oidc.authorize import AuthorizationRequest
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.antelope import read_subject
@@ -95,7 +95,19 @@ def developer_behind(app_key: str, client: Client) -> Developer:
     home = home_of(client) if statement is not None else app_key
     now = parts.clock()
     site = parts.snapshots.current().sites.get(home or "")
-    return find_developer(statement, site.authors_at(now) if site else (), now=now)
+    found = find_developer(statement, site.authors_at(now) if site else (), now=now)
+    return replace(found, face=_face_of(client, now)) if found.name else found
+
+
+def _face_of(client: Client, now: datetime) -> Face | None:
+    """Return what the developer's profile showed, if it is of whoever signed and not too old."""
+    seen, statement = bridge().snapshots.current().profiles.get(client.id), client.statement
+    if seen is None or statement is None or not seen.belongs_to(statement):
+        return None
+    if not seen.is_shown_at(now):
+        return None
+    picture_url = url_for("logos.show", digest=seen.digest) if seen.digest else ""
+    return Face(seen.display_name, picture_url, seen.url)
 
 
 def logo_url_of(client: Client) -> str:

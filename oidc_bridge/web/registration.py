@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from flask import Blueprint, Response, request, url_for
@@ -21,6 +22,7 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.policy import check_change
 from oidc_bridge.oidc.registration import check_sector, describe, read_client, read_document
 from oidc_bridge.oidc.resource import read_presented
+from oidc_bridge.proofs.named_profile import FindProfile
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.sightings import look_at
 from oidc_bridge.storage import new_id, read, write
@@ -207,20 +209,29 @@ def _read_signed(document: Mapping[str, object], *, client_id: str, now: datetim
     parts, text = bridge(), document.get("software_statement")
     if text is None:
         return read_client(document, client_id=client_id)
+    seconds = parts.settings.names.budget
     statement, signed = open_statement(
         text,
         audience=parts.settings.issuer,
         services=parts.name_services,
-        fetch=Deadline(parts.fetch, parts.settings.names.budget),
+        fetch=Deadline(parts.fetch, seconds),
         now=now,
+        find_profile=_find_profile(Deadline(parts.strangers, seconds), seconds),
     )
     return read_client(document, client_id=client_id, statement=statement, signed=signed)
 
 
 def _look_at(client: Client, now: datetime) -> None:
     """Look at the client's own site, in bounded time; whatever comes of it, it is registered."""
-    look_at(client, fetch=Deadline(bridge().strangers, _SECONDS_TO_LOOK), now=now)
+    strangers = Deadline(bridge().strangers, _SECONDS_TO_LOOK)
+    find_profile = _find_profile(strangers, _SECONDS_TO_LOOK)
+    look_at(client, fetch=strangers, find_profile=find_profile, now=now)
     bridge().snapshots.forget()
+
+
+def _find_profile(strangers: Deadline, seconds: float) -> FindProfile:
+    parts = bridge()
+    return partial(parts.find_profile, fetch=Deadline(parts.fetch, seconds), strangers=strangers)
 
 
 def _check_update(document: Mapping[str, object], known: Client) -> None:

@@ -16,6 +16,7 @@ from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, SigningKey, active, as_byt
 from oidc_bridge.oidc.metadata import discovery
 from oidc_bridge.seal import Seal
 from oidc_bridge.storage.apps import all_clients
+from oidc_bridge.storage.developers import SeenProfile, all_profiles
 from oidc_bridge.storage.keys import all_keys, keys_version
 from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
 
@@ -41,6 +42,7 @@ class Snapshot:
     documents: Mapping[str, Document]
     sites: Mapping[str, Site]
     logos: Mapping[str, Logo]
+    profiles: Mapping[str, SeenProfile]
 
     def key_for(self, algorithm: str) -> SigningKey:
         """Return the key that signs with *algorithm*.
@@ -84,17 +86,18 @@ class Snapshots:
     def _read(self, before: Snapshot | None) -> Snapshot:
         with self._engine.connect() as connection:
             clients = {client.id: client for client in (*all_clients(connection), APP_PASSWORD)}
-            sites, logos = all_sites(connection), all_logos(connection)
+            seen = (all_sites(connection), all_logos(connection), all_profiles(connection))
             version = keys_version(connection)
             if before is not None and before.keys_version == version:
-                return replace(before, clients=clients, sites=sites, logos=logos)
+                sites, logos, profiles = seen
+                return replace(before, clients=clients, sites=sites, logos=logos, profiles=profiles)
             keys = all_keys(connection, self._seal)
         documents = {
             "discovery": _document(as_bytes(self._discovery())),
             "jwks": _document(as_bytes(jwks(keys))),
         }
         by_algorithm = {str(name): active(keys, name) for name in SIGNING_ALGORITHMS}
-        return Snapshot(clients, keys, version, by_algorithm, documents, sites, logos)
+        return Snapshot(clients, keys, version, by_algorithm, documents, *seen)
 
     def _discovery(self) -> dict[str, Any]:
         settings = self._settings

@@ -2,6 +2,7 @@
 
 import base64
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -10,10 +11,21 @@ from oidc_bridge.errors import BridgeError, FetchError
 from oidc_bridge.oidc.client import SoftwareStatement
 from oidc_bridge.proofs.addresses import Address, Kind
 from oidc_bridge.proofs.jsontokens import CURVE_ORDER, sign
+from oidc_bridge.proofs.named_profile import find_profile
 from oidc_bridge.proofs.names import NameService
 from tests.fake_names import FakeNames
 from tests.fakes import HEADER, NOW, FakeFetch, base64url, sign_raw
-from tests.manifests import DAVE, HOME, MALLORY, YEAR, a_statement, claims_of, key_of
+from tests.manifests import (
+    DAVE,
+    HOME,
+    MALLORY,
+    YEAR,
+    a_statement,
+    claims_of,
+    key_of,
+    named_dave,
+    profile_url,
+)
 
 ISSUER = "https://bridge.example"
 NAMES = NameService("https://names.example", frozenset({2}), "v2")
@@ -275,6 +287,87 @@ def test_without_a_service_for_the_name_nothing_is_approved_and_nobody_asked():
 
     assert refused(text)[0] == "unapproved_software_statement"
     assert refused(text, services=())[0] == "unapproved_software_statement"
+
+
+# --- a developer by a name that another key holds ---
+
+OLD_NAMES = (NameService("https://names.example", frozenset({2}), "v1"),)
+BY_NAME = a_statement(iss="dave.btc")
+
+
+def pinned(text: str, answers: dict[str, object], **options: object) -> SoftwareStatement:
+    fetch = FakeFetch(answers=answers)  # type: ignore[arg-type]
+    find = partial(find_profile, services=OLD_NAMES, fetch=fetch, strangers=fetch, **options)
+    return open_statement(
+        text, audience=ISSUER, services=OLD_NAMES, fetch=fetch, now=NOW, find_profile=find
+    )[0]
+
+
+def not_pinned(text: str, answers: dict[str, object], **options: object) -> str:
+    with pytest.raises(BridgeError) as caught:
+        pinned(text, answers, **options)
+    assert caught.value.detail.startswith("iss: ")
+    return caught.value.code
+
+
+def test_the_key_of_a_names_profile_signs_as_that_name():
+    statement = pinned(BY_NAME, named_dave())
+
+    assert (statement.developer, statement.address) == ("dave.btc", DAVE.btc)
+
+
+def test_the_owner_signs_and_no_profile_is_asked_for():
+    answers = named_dave(owner="dave")
+    del answers[profile_url()]
+
+    assert pinned(BY_NAME, answers).address == DAVE.btc
+
+
+def test_whoever_is_neither_owner_nor_the_profiles_key_is_refused():
+    text = a_statement(signed_by="mallory", iss="dave.btc")
+
+    assert not_pinned(text, named_dave()) == "invalid_software_statement"
+
+
+def test_a_profile_outside_of_its_keys_folder_pins_nothing():
+    """Its zone file leads there, but a server of anybody's can hold an old profile of Dave's."""
+    elsewhere = named_dave(url=f"https://evil.example/hub/{DAVE.btc}/profile.json")
+
+    assert not_pinned(BY_NAME, elsewhere) == "invalid_software_statement"
+
+
+def test_a_profile_by_another_key_than_its_folders_pins_nothing():
+    text = a_statement(signed_by="mallory", iss="dave.btc")
+
+    assert not_pinned(text, named_dave(signed_by="mallory")) == "invalid_software_statement"
+
+
+def test_without_hubs_only_the_owner_signs():
+    assert not_pinned(BY_NAME, named_dave(), gaia=frozenset()) == "invalid_software_statement"
+
+
+def test_without_the_means_to_find_profiles_only_the_owner_signs():
+    fetch = FakeFetch(answers=named_dave())
+
+    assert refused(BY_NAME, fetch=fetch, services=OLD_NAMES)[0] == "invalid_software_statement"
+    assert profile_url() not in fetch.calls
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [(200, "[]"), (200, [{"token": "a.b.c"}]), FetchError("fetch_blocked")],
+)
+def test_what_is_no_profile_pins_nothing(fault):
+    answers = named_dave() | {profile_url(): fault}
+
+    assert not_pinned(BY_NAME, answers) == "invalid_software_statement"
+
+
+@pytest.mark.parametrize("silence", [FetchError("fetch_failed"), (500, "down")])
+def test_a_hub_that_is_down_approves_nothing(silence):
+    answers = named_dave() | {profile_url(): silence}
+
+    assert not_pinned(BY_NAME, answers) == "unapproved_software_statement"
 
 
 # --- signing ---

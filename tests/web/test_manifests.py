@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -15,6 +16,8 @@ from oidc_bridge.config import Registration, Settings
 from oidc_bridge.errors import FetchError
 from oidc_bridge.factory import create_app, make_strangers_fetch
 from oidc_bridge.oidc.client import Client, SoftwareStatement
+from oidc_bridge.proofs.named_profile import GAIA, FindProfile, find_profile
+from oidc_bridge.proofs.names import NameService
 from oidc_bridge.sightings import look_again, look_at
 from oidc_bridge.storage.apps import all_clients, get_client, remove_client, update_client
 from oidc_bridge.storage.ledger import EventRow
@@ -26,6 +29,7 @@ from tests.manifests import DAVE, HOME, MALLORY, a_picture, a_statement
 
 MANIFEST = f"{HOME}/manifest.json"
 LOGO = f"{HOME}/logo.png"
+NAMES = NameService("https://names.example", frozenset({2}), "legacy")
 NOBODY = "Nobody stands behind this app but its address"
 DISCLAIMER = "This server cannot vouch for apps; you decide."
 
@@ -399,9 +403,13 @@ def test_a_yes_counts_only_for_the_developer_that_was_shown(
 # --- looking at sites ---
 
 
+def finding(fetch: Callable[..., object]) -> FindProfile:
+    return partial(find_profile, services=(NAMES,), fetch=fetch, strangers=fetch, gaia=GAIA)  # type: ignore[arg-type]
+
+
 def look(app: Flask, client: Client, fetch: Callable[..., object], clock: Clock) -> None:
     with app.app_context():
-        look_at(client, fetch=fetch, now=clock.now)  # type: ignore[arg-type]
+        look_at(client, fetch=fetch, find_profile=finding(fetch), now=clock.now)  # type: ignore[arg-type]
     app.extensions["oidc_bridge"].snapshots.forget()
 
 
@@ -481,7 +489,7 @@ def test_sites_are_looked_at_again_once_a_day(shop: Flask, fetch: FakeFetch, clo
         with shop.app_context():
             with storage.read() as connection:
                 known = all_clients(connection)
-            return look_again(known, fetch=fetch, now=clock.now)
+            return look_again(known, fetch=fetch, find_profile=finding(fetch), now=clock.now)
 
     assert again() == 0
     clock.advance(hours=23, minutes=59)
@@ -499,7 +507,7 @@ def test_a_site_is_forgotten_with_its_last_client(
 
     with shop.app_context():
         storage.write(lambda connection: remove_client(connection, client.id))
-        look_again([], fetch=fetch, now=clock.now)
+        look_again([], fetch=fetch, find_profile=finding(fetch), now=clock.now)
         with storage.read() as connection:
             assert all_sites(connection) == {}
             assert all_logos(connection) == {}
