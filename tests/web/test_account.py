@@ -232,6 +232,7 @@ POSTS = [
     "/sign-in/x/cancel",
     "/sign-in/x/start-over",
     "/sign-in/message",
+    "/sign-in/chain",
     "/sign-in/x/name",
     "/sign-in/x/as",
     "/sign-in/x/join",
