@@ -16,24 +16,34 @@ from oidc_bridge.config import load
 from oidc_bridge.factory import open_database
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.registration import read_client
+from oidc_bridge.proofs.names import NameService
 from oidc_bridge.storage import new_id, write
 from oidc_bridge.storage.apps import add_client
+from oidc_bridge.storage.developers import SeenProfile, keep_profile
 from oidc_bridge.storage.sites import Logo, Site, keep_logo, keep_site
 from tests.driver import CHALLENGE
 from tests.fakes import FakeFetch
 from tests.live.bridge import Bridge
 from tests.live.tools import wait_for
-from tests.manifests import DAVE, a_picture, a_statement
+from tests.manifests import DAVE, a_picture, a_statement, named_dave, profile_url
+
+OLD_NAMES = (NameService("https://names.example", frozenset({2}), "v1"),)
 
 
 def open_shop(
-    bridge: Bridge, *, signed: bool, named: bool, home: str = "https://shop.example"
+    bridge: Bridge,
+    *,
+    signed: bool,
+    named: bool,
+    home: str = "https://shop.example",
+    called: str = "",
 ) -> Client:
     """Register a shop with a logo.
 
     Args:
         signed: Its developer signed its manifest.
         named: Its site names the developer.
+        called: What the developer calls themselves, who then signed by name.
     """
     now = datetime.now(UTC)
     logo_uri = f"{home}/logo.png"
@@ -49,9 +59,15 @@ def open_shop(
     if signed:
         iat = int(now.timestamp())
         claims = {**document, "required_scopes": ["profile"], "iat": iat, "exp": iat + 86_400}
+        if called:
+            claims["iss"] = "dave.btc"
         text = a_statement(**claims)
         statement, members = open_statement(
-            text, audience=bridge.issuer, services=(), fetch=FakeFetch(), now=now
+            text,
+            audience=bridge.issuer,
+            services=OLD_NAMES,
+            fetch=FakeFetch(named_dave(owner="dave")),
+            now=now,
         )
         asked = {**document, "software_statement": text}
         client = read_client(asked, client_id=client.id, statement=statement, signed=members)
@@ -62,6 +78,11 @@ def open_shop(
         add_client(connection, client, now=now)
         keep_site(connection, home, Site((DAVE.btc,) if named else (), None, now, now))
         keep_logo(connection, client.id, logo, png)
+        if called:
+            seen = SeenProfile(
+                *("dave.btc", DAVE.btc, called, profile_url()), logo.digest, None, now, now
+            )
+            keep_profile(connection, client.id, seen, png)
 
     with open_database(load(bridge.folder / "config.toml")):
         write(open_it)

@@ -369,6 +369,14 @@ def at_signed_shop(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("main")).to_contain_text("The site names this developer too")
 
 
+def at_shop_of_somebody(world: World, visitor: Visitor) -> None:
+    shop = open_shop(world.bridge, signed=True, named=True, called="Dave " + "Developer" * 12)
+    come_from_shop(visitor.page, world.bridge, shop)
+    visitor.choose_wallet()
+    expect(visitor.page.get_by_role("main")).to_contain_text("They call themselves")
+    expect(visitor.page.locator(".face img")).to_be_visible()
+
+
 def at_shop_that_does_not_name_its_developer(world: World, visitor: Visitor) -> None:
     at_shop(world, visitor, signed=True, named=False)
     expect(visitor.page.get_by_role("main")).to_contain_text("does not name this developer")
@@ -415,6 +423,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "handover-stopped": at_stopped,
     "consent": at_consent,
     "consent-signed": at_signed_shop,
+    "consent-signed-by-name": at_shop_of_somebody,
     "consent-signed-only": at_shop_that_does_not_name_its_developer,
     "consent-named-only": at_shop_that_nobody_signed,
     "consent-nobody": at_nobodys_shop,
