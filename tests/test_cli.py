@@ -508,6 +508,7 @@ def test_a_client_is_shown_without_its_secrets(operator):
         "statement": None,
         "logo": None,
         "site": None,
+        "profile": None,
         "secrets": 1,
     }
 
@@ -1180,7 +1181,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 sign-out deliveries",
         "       0 sign-outs of people who are gone",
         "       0 signing keys",
-        "       0 sites and logos looked at again",
+        "       0 sites, logos and profiles looked at again",
     ]
 
 
@@ -1464,11 +1465,11 @@ def test_refresh_looks_again(operator, sites):
 
 def test_prune_looks_again_at_what_is_a_day_old(operator, sites):
     operator.does("client", "import", import_file(operator, SHOP))
-    assert "0 sites and logos looked at again" in operator.does("prune")
+    assert "0 sites, logos and profiles looked at again" in operator.does("prune")
 
     operator.execute("UPDATE sites SET tried_at = 0")
 
-    assert "1 sites and logos looked at again" in operator.does("prune")
+    assert "1 sites, logos and profiles looked at again" in operator.does("prune")
 
 
 # --- a developer, who has no bridge ---
