@@ -14,10 +14,11 @@ _MOST_STOPS = 400
 # Wider pages set cards side by side, and an eye reads each of them as a whole.
 _ONE_COLUMN = 416
 
-# Every control that stands on the page, in the order of its text. Of the choices of one question
-# Tab reaches the chosen one, or the first; arrow keys go to the others.
+# Every control that stands on the page, in the order of its text, and what is scrolled by keys. Of
+# the choices of one question Tab reaches the chosen one, or the first; arrow keys go to the others.
 _CONTROLS = """() => {
-  const own = 'a[href], button, input:not([type=hidden]), select, textarea, summary';
+  const own = 'a[href], button, input:not([type=hidden]), select, textarea, summary,'
+    + '[tabindex="0"]';
   const first = one => {
     const choices = [...document.querySelectorAll('input[type=radio]')]
       .filter(other => other.name === one.name && other.form === one.form);
