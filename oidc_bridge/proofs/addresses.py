@@ -13,10 +13,9 @@ from enum import Enum
 
 from oidc_bridge.errors import ProofError
 from oidc_bridge.proofs import ripemd160
+from oidc_bridge.proofs.digits import BASE58, C32, read_digits, write_digits
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_C32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_LONGEST = 64  # characters; a real address has at most 41. Decoding takes quadratic time.
+_LONGEST = 64  # characters; a real address has at most 41
 
 
 class Kind(Enum):
@@ -91,7 +90,7 @@ def parse_address(text: str) -> Address:
 def base58check_encode(version: int, payload: bytes) -> str:
     """Return *payload* with its version byte and checksum in Base58Check."""
     data = bytes([version]) + payload
-    return _write(data + _checksum(data), _BASE58)
+    return write_digits(data + _checksum(data), BASE58)
 
 
 def base58check_decode(text: str) -> tuple[int, bytes]:
@@ -100,7 +99,7 @@ def base58check_decode(text: str) -> tuple[int, bytes]:
     Raises:
         ProofError: ``address_malformed``.
     """
-    data = _read(text, _BASE58)
+    data = _read(text, BASE58)
     if len(data) < 5 or data[-4:] != _checksum(data[:-4]):
         raise ProofError("address_malformed", "Base58Check checksum does not match")
     return data[0], data[1:-4]
@@ -109,7 +108,7 @@ def base58check_decode(text: str) -> tuple[int, bytes]:
 def c32check_encode(version: int, payload: bytes) -> str:
     """Return *payload* in c32check: ``S``, the version as one character, payload and checksum."""
     checksum = _checksum(bytes([version]) + payload)
-    return "S" + _C32[version] + _write(payload + checksum, _C32)
+    return "S" + C32[version] + write_digits(payload + checksum, C32)
 
 
 def c32check_decode(text: str) -> tuple[int, bytes]:
@@ -121,10 +120,10 @@ def c32check_decode(text: str) -> tuple[int, bytes]:
     Raises:
         ProofError: ``address_malformed``.
     """
-    if len(text) < 3 or text[0] != "S" or text[1] not in _C32:
+    if len(text) < 3 or text[0] != "S" or text[1] not in C32:
         raise ProofError("address_malformed", "c32check begins with S and a version character")
-    version = _C32.index(text[1])
-    data = _read(text[2:], _C32)
+    version = C32.index(text[1])
+    data = _read(text[2:], C32)
     if len(data) < 4 or data[-4:] != _checksum(bytes([version]) + data[:-4]):
         raise ProofError("address_malformed", "c32check checksum does not match")
     return version, data[:-4]
@@ -134,26 +133,8 @@ def _checksum(data: bytes) -> bytes:
     return hashlib.sha256(hashlib.sha256(data).digest()).digest()[:4]
 
 
-def _write(data: bytes, alphabet: str) -> str:
-    """Return *data* as a number in the alphabet's base, one zero digit per leading zero byte."""
-    number, base = int.from_bytes(data, "big"), len(alphabet)
-    digits = []
-    while number:
-        number, digit = divmod(number, base)
-        digits.append(alphabet[digit])
-    zeros = len(data) - len(data.lstrip(b"\0"))
-    return alphabet[0] * zeros + "".join(reversed(digits))
-
-
 def _read(text: str, alphabet: str) -> bytes:
-    """Undo `_write`. Every text has exactly one reading, and every reading one text."""
-    if len(text) > _LONGEST:
-        raise ProofError("address_malformed", f"{len(text)} characters")
-    number = 0
-    for character in text:
-        digit = alphabet.find(character)
-        if digit < 0:
-            raise ProofError("address_malformed", f"character {character!a}")
-        number = number * len(alphabet) + digit
-    zeros = len(text) - len(text.lstrip(alphabet[0]))
-    return bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+    try:
+        return read_digits(text, alphabet, longest=_LONGEST)
+    except ValueError as error:
+        raise ProofError("address_malformed", str(error)) from error

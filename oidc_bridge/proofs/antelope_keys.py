@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 
 from oidc_bridge.errors import ProofError
 from oidc_bridge.proofs import ripemd160
+from oidc_bridge.proofs.digits import BASE58, read_digits, write_digits
 from oidc_bridge.proofs.jsontokens import CURVE_ORDER
 
 Curve = Literal["K1", "R1"]
 
-_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-# A signature has at most 95 of them, a key 51. Decoding takes quadratic time.
+# Characters: a signature has at most 95, a key 51.
 _LONGEST = 100
 _LEGACY = "EOS"
 _COMPRESSED = 27 + 4
@@ -209,26 +209,15 @@ def _checksum(data: bytes, salt: str) -> bytes:
 
 def write_base58(data: bytes, salt: str) -> str:
     """Return *data* in Base58 with a checksum of the chain's own, as keys and signatures have."""
-    data += _checksum(data, salt)
-    number, text = int.from_bytes(data, "big"), ""
-    while number:
-        number, digit = divmod(number, 58)
-        text = _BASE58[digit] + text
-    return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
+    return write_digits(data + _checksum(data, salt), BASE58)
 
 
 def _read(text: str, salt: str, *, code: str) -> bytes:
     """Undo `write_base58`."""
-    if len(text) > _LONGEST:
-        raise ProofError(code, f"{len(text)} characters")
-    number = 0
-    for character in text:
-        digit = _BASE58.find(character)
-        if digit < 0:
-            raise ProofError(code, f"character {character!a}")
-        number = number * 58 + digit
-    zeros = len(text) - len(text.lstrip("1"))
-    data = bytes(zeros) + number.to_bytes((number.bit_length() + 7) // 8, "big")
+    try:
+        data = read_digits(text, BASE58, longest=_LONGEST)
+    except ValueError as error:
+        raise ProofError(code, str(error)) from error
     if data[-4:] != _checksum(data[:-4], salt):
         raise ProofError(code, "the checksum does not match")
     return data[:-4]
