@@ -20,7 +20,7 @@ from oidc_bridge.storage.authorizations import (
     revoke,
     to_authorization,
 )
-from oidc_bridge.storage.personas import MAIN, Persona, PersonaRow, add_persona, free_localpart
+from oidc_bridge.storage.personas import Persona, PersonaRow
 from oidc_bridge.storage.sessions import Session
 
 
@@ -107,34 +107,6 @@ _NOTE_USE = (
         last_used_for=bindparam("use"),
     )
 )
-_PERSONA = select(PersonaRow.id, PersonaRow.sub, PersonaRow.localpart).where(
-    PersonaRow.account_id == bindparam("account_id"),
-    PersonaRow.client_id == bindparam("client_id"),
-    PersonaRow.app == MAIN,
-)
-
-
-def find_main(connection: Connection, account_id: str, client_id: str) -> Persona | None:
-    """Return as whom a client knows an account, if it does."""
-    known = {"account_id": account_id, "client_id": client_id}
-    row = connection.execute(_PERSONA, known).first()
-    return None if row is None else Persona(row.id, row.sub, row.localpart)
-
-
-def get_main(
-    connection: Connection, account_id: str, client_id: str, wanted: Sequence[str], *, now: datetime
-) -> Persona:
-    """Return as whom a client knows an account, registered if it is new.
-
-    Args:
-        client_id: a homeserver's, or `APP_PASSWORD`'s for programs at the token endpoint.
-        wanted: localparts that it may get, the best first; the last one cannot be taken.
-    """
-    known = find_main(connection, account_id, client_id)
-    if known is not None:
-        return known
-    free = free_localpart(connection, client_id, wanted)
-    return add_persona(connection, account_id, client_id, localpart=free, now=now)
 
 
 def is_app_password_known(connection: Connection, password_id: str) -> bool:

@@ -114,6 +114,21 @@ def free_localpart(connection: Connection, client_id: str, wanted: Sequence[str]
     raise LookupError(f"every localpart in {wanted} is taken at {client_id}")
 
 
+def get_main(
+    connection: Connection, account_id: str, client_id: str, wanted: Sequence[str], *, now: datetime
+) -> Persona:
+    """Return the main persona of an account at a client, registered if it is new.
+
+    Args:
+        wanted: localparts that it may get, the best first; the last one cannot be taken.
+    """
+    known = persona_as(connection, account_id, client_id, MAIN)
+    if known is not None:
+        return known
+    free = free_localpart(connection, client_id, wanted)
+    return add_persona(connection, account_id, client_id, localpart=free, now=now)
+
+
 def add_persona(
     connection: Connection,
     account_id: str,

@@ -21,11 +21,10 @@ from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_
 from oidc_bridge.sitting import Proven, takes_chains
 from oidc_bridge.storage import write
 from oidc_bridge.storage.accounts import find_known, open_account
-from oidc_bridge.storage.consents import find_known as find_known_here
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.nonces import spend
 from oidc_bridge.storage.once import use_jti
-from oidc_bridge.storage.personas import Persona, add_persona, free_localpart
+from oidc_bridge.storage.personas import MAIN, get_main, persona_as
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge
@@ -95,8 +94,10 @@ def _enter(connection: Connection, client: Client, signed: Signed, now: datetime
     session = _open(connection, client, signed.identity, now)
     account_id = session.account_id
     _check_rules(connection, client, account_id, now)
-    known = find_known_here(connection, account_id, client.id, "").main
-    persona = known or _add_persona(connection, client, session, now)
+    known = persona_as(connection, account_id, client.id, MAIN)
+    # By what was typed, whatever else the person is called.
+    wanted = candidates(session.address, None, client.server_name)
+    persona = known or get_main(connection, account_id, client.id, wanted, now=now)
     # Not the profile: the sentence says nothing but a name.
     sid = authorize(connection, session, client, persona, "", Profile(), now=now)
     record(
@@ -130,12 +131,3 @@ def _check_rules(connection: Connection, client: Client, account_id: str, now: d
     verdict = judge_for(client, "", said)
     if "main" not in verdict.choices:
         raise ProofError("app_not_allowed", f"{name}: {verdict.why}, by {verdict.by}")
-
-
-def _add_persona(
-    connection: Connection, client: Client, session: Session, now: datetime
-) -> Persona:
-    # By what was typed, whatever else the person is called.
-    wanted = candidates(session.address, None, client.server_name)
-    localpart = free_localpart(connection, client.id, wanted)
-    return add_persona(connection, session.account_id, client.id, localpart=localpart, now=now)

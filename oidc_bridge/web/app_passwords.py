@@ -14,7 +14,6 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
-from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.app_password import (
     APP_PASSWORD,
     CHOICES,
@@ -33,18 +32,17 @@ from oidc_bridge.storage.app_passwords import (
     app_passwords_of,
     end_app_password,
     find_app_password,
-    find_main,
-    get_main,
     is_app_password_known,
 )
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import tell_of_app_password
-from oidc_bridge.storage.personas import Persona
+from oidc_bridge.storage.personas import MAIN, persona_as
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.app_password_form import MAX_LABEL, Form, read_form
 from oidc_bridge.web.cards import matrix_id
 from oidc_bridge.web.changes import change, confirm, get_session
+from oidc_bridge.web.devices import main_at
 from oidc_bridge.web.fresh import give, is_fresh
 from oidc_bridge.web.qr import qr_of
 from oidc_bridge.web.session import (
@@ -203,8 +201,8 @@ def _add(
     now: datetime,
 ) -> str:
     """Keep it; return the Matrix ID that it signs in as, ``""`` if it signs in to no homeserver."""
-    persona = _main_at(connection, session, APP_PASSWORD, now)
-    matrix = form.homeserver and _main_at(connection, session, form.homeserver, now)
+    persona = main_at(connection, session, APP_PASSWORD, now=now)
+    matrix = form.homeserver and main_at(connection, session, form.homeserver, now=now)
     said = session.profile
     person = Person(persona.sub, persona.localpart, said.display_name, said.picture, said.email)
     claims = tuple(claims_for(within(form.scopes, APP_PASSWORD.scopes), person))
@@ -224,11 +222,6 @@ def _add(
     return _mxid(form.homeserver, matrix.localpart) if matrix else ""
 
 
-def _main_at(connection: Connection, session: Session, client: Client, now: datetime) -> Persona:
-    wanted = candidates(session.address, session.name, client.server_name)
-    return get_main(connection, session.account_id, client.id, wanted, now=now)
-
-
 def _homeservers(connection: Connection, session: Session) -> Mapping[str, Client]:
     """Return where an app password may sign in: where a module asks us about passwords.
 
@@ -243,7 +236,7 @@ def _homeservers(connection: Connection, session: Session) -> Mapping[str, Clien
         and client.kind == "homeserver"
         and not (
             session.must_choose_name
-            and find_main(connection, session.account_id, client.id) is None
+            and persona_as(connection, session.account_id, client.id, MAIN) is None
         )
     }
 

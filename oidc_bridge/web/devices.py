@@ -9,18 +9,25 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from oidc_bridge.identity import Profile
+from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.accounts import Opened
 from oidc_bridge.storage.authorizations import add_authorization
-from oidc_bridge.storage.personas import Persona
+from oidc_bridge.storage.personas import Persona, get_main
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
 
 # What a homeserver learns of a person by a password: who they are, and what they are called.
 SCOPES = ("openid", "profile")
+
+
+def main_at(connection: Connection, session: Session, client: Client, *, now: datetime) -> Persona:
+    """Return as whom a client knows who is signed in, registered by name or address if new."""
+    wanted = candidates(session.address, session.name, client.server_name)
+    return get_main(connection, session.account_id, client.id, wanted, now=now)
 
 
 def open_device(connection: Connection, opened: Opened, label: str, *, now: datetime) -> Session:

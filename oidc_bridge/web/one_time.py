@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.whitelist import judge_for, rule_name
 from oidc_bridge.errors import PageError, ProofError
-from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
@@ -20,12 +19,12 @@ from oidc_bridge.storage import new_id, read
 from oidc_bridge.storage.accounts import find_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.nonces import announce_own
-from oidc_bridge.storage.personas import MAIN, Persona, add_persona, free_localpart, persona_as
+from oidc_bridge.storage.personas import MAIN, persona_as
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import WITHOUT_BROWSER, matrix_id
-from oidc_bridge.web.devices import authorize, open_device
+from oidc_bridge.web.devices import authorize, main_at, open_device
 from oidc_bridge.web.fresh import CONFIRMED, give, is_fresh
 from oidc_bridge.web.session import (
     check_form,
@@ -69,7 +68,7 @@ def make() -> Response:
 
     def add(connection: Connection, session: Session, now: datetime) -> Response:
         _check_allowed(connection, session.account_id, now)
-        persona = _persona(connection, session, client, now)
+        persona = main_at(connection, session, client, now=now)
         announce_own(connection, nonce, account_id=session.account_id, now=now)
         record(
             connection,
@@ -141,13 +140,3 @@ def _check_allowed(connection: Connection, account_id: str, now: datetime) -> No
     said = find_said(connection, account_id, [name], now=now)[name]
     if not judge_for(APP_PASSWORD, "", said).permits("main"):
         raise ProofError("app_not_allowed", name)
-
-
-def _persona(connection: Connection, session: Session, client: Client, now: datetime) -> Persona:
-    """Return as whom the homeserver knows the person, registered if it does not yet."""
-    known = persona_as(connection, session.account_id, client.id, MAIN)
-    if known is not None:
-        return known
-    wanted = candidates(session.address, session.name, client.server_name)
-    free = free_localpart(connection, client.id, wanted)
-    return add_persona(connection, session.account_id, client.id, localpart=free, now=now)
