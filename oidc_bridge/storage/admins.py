@@ -4,14 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.roles import ROLES, Admin, Role
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
-from oidc_bridge.storage.accounts import AccountRow, IdentityRow
+from oidc_bridge.storage.accounts import AccountRow
+from oidc_bridge.storage.directory import labels_of
 from oidc_bridge.storage.ledger import SOMEBODY_GONE, was_done_by
 
 
@@ -92,21 +93,14 @@ def admins(connection: Connection) -> Sequence[KnownAdmin]:
     apps: dict[str, set[str]] = {}
     for account_id, app in connection.execute(select(_M.account_id, _M.app)):
         apps.setdefault(account_id, set()).add(app)
-    address = select(func.min(IdentityRow.subject)).where(IdentityRow.account_id == AccountRow.id)
     rows = connection.execute(
-        select(
-            _A.account_id,
-            _A.role,
-            _A.since,
-            func.coalesce(AccountRow.name, address.scalar_subquery()).label("name"),
-        )
-        .join(AccountRow, AccountRow.id == _A.account_id)
-        .order_by(_A.since, _A.account_id)
-    )
+        select(_A.account_id, _A.role, _A.since).order_by(_A.since, _A.account_id)
+    ).all()
+    labels = labels_of(connection, [row.account_id for row in rows])
     return [
         KnownAdmin(
             Admin(row.account_id, row.role, frozenset(apps.get(row.account_id, ()))),
-            row.name or "",
+            labels[row.account_id],
             row.since,
         )
         for row in rows
