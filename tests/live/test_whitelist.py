@@ -71,7 +71,7 @@ def test_one_person_is_two_matrix_users_and_one_refusal(
     ann.page.wait_for_url(re.compile(re.escape(f"{world.synapse.base_url}_synapse")))
     expect(ann.page.locator("body")).to_contain_text("access_denied")
     expect(ann.page.locator("#errormsg")).to_have_text("This app may not sign this person in.")
-    why = world.bridge.run("explain", wallet.address, SHUT)
+    why = world.bridge.run("explain", wallet.address, SHUT, "--client", "synapse")
     assert "result:    no (app_denied)" in why
 
 
@@ -92,7 +92,9 @@ def test_a_person_lets_an_app_know_them_as_themselves_and_takes_it_back(
     oneself = ann.arrive()
     assert whoami(world, oneself).json()["user_id"] == oneself.user_id == mxid_of(wallet)
     assert is_signed_in(world, alone)  # nothing was moved
-    assert "they say:  allow" in world.bridge.run("explain", wallet.address, BOT)
+    assert "they say:  allow" in world.bridge.run(
+        "explain", wallet.address, BOT, "--client", "synapse"
+    )
     ann.come_from_chat(BOT)
     assert ann.arrive().user_id == oneself.user_id  # it is their rule now: nobody asks
 
@@ -104,7 +106,9 @@ def test_a_person_lets_an_app_know_them_as_themselves_and_takes_it_back(
     again = sign_in_to(ann, BOT, as_whom=ALONE)
 
     assert again.user_id == alone.user_id
-    assert "they say:  alone" in world.bridge.run("explain", wallet.address, BOT)
+    assert "they say:  alone" in world.bridge.run(
+        "explain", wallet.address, BOT, "--client", "synapse"
+    )
     ann.come_from_chat(BOT)
     expect(main_of(ann)).to_contain_text(f"Until now it knew you as {alone.user_id}.")
     expect(ann.page.get_by_role("radio", name=ALONE)).to_be_checked()
