@@ -293,6 +293,11 @@ _EXPLANATIONS: dict[str, Explanation] = {
         "Several people are known by it at different servers.",
         "Use their address instead.",
     ),
+    "name_not_chosen": Explanation(
+        "Choose your name first",
+        "You have several names, and have not chosen which of them is you at this homeserver.",
+        "Sign in there in a browser once: you are asked for it, and then come back.",
+    ),
     "account_blocked": Explanation(
         "This account is blocked",
         "The people who run this server have blocked this account.",

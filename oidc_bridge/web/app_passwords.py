@@ -36,13 +36,12 @@ from oidc_bridge.storage.app_passwords import (
 )
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import tell_of_app_password
-from oidc_bridge.storage.personas import MAIN, persona_as
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.app_password_form import MAX_LABEL, Form, read_form
 from oidc_bridge.web.cards import matrix_id
 from oidc_bridge.web.changes import change, confirm, get_session
-from oidc_bridge.web.devices import main_at
+from oidc_bridge.web.devices import main_at, waits_for_choice
 from oidc_bridge.web.fresh import give, is_fresh
 from oidc_bridge.web.qr import qr_of
 from oidc_bridge.web.session import (
@@ -223,10 +222,7 @@ def _add(
 
 
 def _homeservers(connection: Connection, session: Session) -> Mapping[str, Client]:
-    """Return where an app password may sign in: where a module asks us about passwords.
-
-    Who has several names and has chosen none would get a Matrix ID for ever without having chosen.
-    """
+    """Return where an app password may sign in: where a module asks us about passwords."""
     parts = bridge()
     asking = parts.settings.synapse_modules
     return {
@@ -234,10 +230,7 @@ def _homeservers(connection: Connection, session: Session) -> Mapping[str, Clien
         for client in parts.snapshots.current().clients.values()
         if client.id in asking
         and client.kind == "homeserver"
-        and not (
-            session.must_choose_name
-            and persona_as(connection, session.account_id, client.id, MAIN) is None
-        )
+        and not waits_for_choice(connection, session, client)
     }
 
 

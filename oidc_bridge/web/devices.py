@@ -16,7 +16,7 @@ from oidc_bridge.seal import digest_of, new_secret
 from oidc_bridge.storage import new_id
 from oidc_bridge.storage.accounts import Opened
 from oidc_bridge.storage.authorizations import add_authorization
-from oidc_bridge.storage.personas import Persona, get_main
+from oidc_bridge.storage.personas import MAIN, Persona, get_main, persona_as
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
 
@@ -28,6 +28,17 @@ def main_at(connection: Connection, session: Session, client: Client, *, now: da
     """Return as whom a client knows who is signed in, registered by name or address if new."""
     wanted = candidates(session.address, session.name, client.server_name)
     return get_main(connection, session.account_id, client.id, wanted, now=now)
+
+
+def waits_for_choice(connection: Connection, session: Session, client: Client) -> bool:
+    """Tell whether they must first choose, in a sign-in, as whom a client is to know them.
+
+    Who has several names and has chosen none would be called there for ever as they never chose.
+    """
+    return (
+        session.must_choose_name
+        and persona_as(connection, session.account_id, client.id, MAIN) is None
+    )
 
 
 def open_device(connection: Connection, opened: Opened, label: str, *, now: datetime) -> Session:

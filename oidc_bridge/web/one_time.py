@@ -24,7 +24,7 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import WITHOUT_BROWSER, matrix_id
-from oidc_bridge.web.devices import authorize, main_at, open_device
+from oidc_bridge.web.devices import authorize, main_at, open_device, waits_for_choice
 from oidc_bridge.web.fresh import CONFIRMED, give, is_fresh
 from oidc_bridge.web.session import (
     check_form,
@@ -46,8 +46,9 @@ def overview() -> Response:
     client, now = _homeserver(), bridge().clock()
     with read() as connection:
         session = current_session(connection, now=now)
-    if session is None:
-        return see_other(url_for("account.overview"))
+        if session is None:
+            return see_other(url_for("account.overview"))
+        waits = waits_for_choice(connection, session, client)
     browser = new_browser()
     shown = page(
         "account/one_time.html",
@@ -55,6 +56,7 @@ def overview() -> Response:
         flash=CONFIRMED if request.args.get("done") == "confirmed" else None,
         is_open=is_fresh(session, now),
         server=client.server_name,
+        waits=waits,
         make_url=url_for("one_time.make"),
     )
     return keep_browser(shown, browser)
@@ -68,6 +70,8 @@ def make() -> Response:
 
     def add(connection: Connection, session: Session, now: datetime) -> Response:
         _check_allowed(connection, session.account_id, now)
+        if waits_for_choice(connection, session, client):
+            raise PageError("name_not_chosen", session.account_id, status=409)
         persona = main_at(connection, session, client, now=now)
         announce_own(connection, nonce, account_id=session.account_id, now=now)
         record(

@@ -13,9 +13,10 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.nonces import NonceRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.whitelist import AppRule, set_rule
 from tests.conftest import Clock
-from tests.driver import ISSUER, Person, enrol
+from tests.driver import ISSUER, Person, enrol, fields_of
 from tests.fakes import FakeWallet
 from tests.oichat import CHAT, NOW
 from tests.web.test_oichat import SERVER, World, clock, made
@@ -166,3 +167,30 @@ def test_there_is_no_such_page_unless_a_homeserver_takes_such_passwords(app, clo
     assert person.get(PAGE).status_code == 404
     assert PAGE not in person.get("/account").text
     assert person.browser.get(PAGE, base_url=ISSUER).status_code == 404
+
+
+def give_several_names(world: World) -> None:
+    """Let everybody own names of which they have chosen none."""
+    several = update(AccountRow).values(must_choose_name=True)
+    with world.app.app_context():
+        write(lambda connection: connection.execute(several))
+
+
+def test_who_has_several_names_chooses_one_in_a_browser_first(world, ann):
+    form = fields_of(ann.get(PAGE).text, PAGE)
+    give_several_names(world)
+
+    shown, made = ann.get(PAGE), ann.post(PAGE, form)
+
+    assert "You have several names" in shown.text and f'action="{PAGE}"' not in shown.text
+    assert made.status_code == 409 and "name_not_chosen" in made.text
+    assert world.count(PersonaRow) == world.count(NonceRow) == 0
+
+
+def test_a_choice_made_once_is_enough(world, ann):
+    make(ann)
+    give_several_names(world)
+
+    user, secret = make(ann)
+
+    assert world.sign_in(user, secret).localpart == user
