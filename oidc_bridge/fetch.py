@@ -14,7 +14,6 @@ import json
 import re
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -36,7 +35,7 @@ from urllib3.exceptions import HTTPError
 
 from oidc_bridge import __version__
 from oidc_bridge.errors import ConfigError, FetchError
-from oidc_bridge.ports import Fetch, Fetched, PostJson
+from oidc_bridge.ports import Fetched
 
 _URL = re.compile(r"https?://[!-~]+")
 _CHUNK = 16384
@@ -136,49 +135,6 @@ class GuardedFetch:
             future.cancel()
             leash.cut()
             raise FetchError("fetch_failed", f"not done in {budget:.1f} s") from error
-
-
-class Deadline:
-    """A `Fetch` of which all calls together may take so long, counted from its making.
-
-    Without it, a budget for each call would let ten slow answers in a row take ten budgets.
-
-    Args:
-        fetch: Makes the calls.
-        seconds: For all of them.
-    """
-
-    def __init__(self, fetch: Fetch, seconds: float) -> None:
-        self._fetch = fetch
-        self._ends_at = time.monotonic() + seconds
-
-    def __call__(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
-        """GET *url*; ``fetch_failed`` at once if the time is over."""
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise FetchError("fetch_failed", "no time is left for it")
-        budget = left if budget is None else min(budget, left)
-        return self._fetch(url, max_bytes=max_bytes, budget=budget)
-
-
-class PostDeadline:
-    """A `PostJson` of which all calls together may take so long, counted from its making.
-
-    Args:
-        post: Makes the calls.
-        seconds: For all of them.
-    """
-
-    def __init__(self, post: PostJson, seconds: float) -> None:
-        self._post = post
-        self._ends_at = time.monotonic() + seconds
-
-    def __call__(self, url: str, document: Mapping[str, object], max_bytes: int) -> Fetched:
-        """POST *document*; ``fetch_failed`` at once if the time is over."""
-        left = self._ends_at - time.monotonic()
-        if left <= 0:
-            raise FetchError("fetch_failed", "no time is left for it")
-        return self._post(url, document, max_bytes=max_bytes, budget=left)
 
 
 class _Leash:

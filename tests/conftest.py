@@ -12,10 +12,11 @@ from sqlalchemy import create_engine, delete, select, text
 
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import prepare
-from oidc_bridge.config import Lifetimes, NameLookup, Names, Settings, WebWallet
+from oidc_bridge.config import Settings
 from oidc_bridge.factory import create_app
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.sections import Lifetimes, NameLookup, Names, WebWallet
 from oidc_bridge.storage.apps import ClientRow, add_client, add_secret
 from tests.driver import HOMESERVER, ISSUER, WIKI, Person, secret_of
 from tests.fakes import NOW, FakeFetch, FakeWallet

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from flask import Flask
 from sqlalchemy import Connection, select
 
-from oidc_bridge.config import NameLookup, Names, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.identity import Identity, Profile
+from oidc_bridge.sections import NameLookup, Names
 from oidc_bridge.storage import people, read, write
 from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.admins import set_role

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from oidc_bridge.config import (
+from oidc_bridge.config import Settings, data_dir, load
+from oidc_bridge.errors import ConfigError
+from oidc_bridge.sections import (
     Antelope,
     AntelopeChain,
     Homeserver,
@@ -19,13 +21,9 @@ from oidc_bridge.config import (
     OiChatDoor,
     Registration,
     Server,
-    Settings,
     WebWallet,
     Widget,
-    data_dir,
-    load,
 )
-from oidc_bridge.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from oidc_bridge.deadline import Deadline, PostDeadline
 from oidc_bridge.errors import ConfigError, FetchError
-from oidc_bridge.fetch import Deadline, GuardedFetch, PostDeadline
+from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.ports import Fetch, Fetched
 
 Answer = Callable[[BaseHTTPRequestHandler], None]

@@ -13,9 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
+from oidc_bridge.deadline import PostDeadline
 from oidc_bridge.errors import BridgeError, MatrixTokenError, ProofError
 from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
-from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Challenge
 from oidc_bridge.matrix.openid import MatrixOpenIDToken, find_user
 from oidc_bridge.oidc.client import check_redirect_uri

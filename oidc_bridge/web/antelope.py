@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.whitelist import judge_for
 from oidc_bridge.config import Settings
+from oidc_bridge.deadline import PostDeadline
 from oidc_bridge.errors import ProofError
-from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.matrix.localpart import candidates
 from oidc_bridge.matrix.password import SignedIn

@@ -12,8 +12,8 @@ from functools import partial
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.deadline import PostDeadline
 from oidc_bridge.errors import PageError, ProofError
-from oidc_bridge.fetch import PostDeadline
 from oidc_bridge.identity import Challenge
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, check_signature, is_account
 from oidc_bridge.proofs.antelope_question import propose, read_proposal

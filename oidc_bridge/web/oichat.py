@@ -14,8 +14,8 @@ from datetime import datetime
 
 from flask import Blueprint, Response, request
 
+from oidc_bridge.deadline import Deadline
 from oidc_bridge.errors import ProofError, explain
-from oidc_bridge.fetch import Deadline
 from oidc_bridge.matrix.password import SignedIn
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.jsontokens import parse_object

@@ -16,8 +16,8 @@ from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.manifest import open_statement
+from oidc_bridge.deadline import Deadline
 from oidc_bridge.errors import BridgeError, FetchError, SentError, TokenError
-from oidc_bridge.fetch import Deadline
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.policy import check_change
 from oidc_bridge.oidc.registration import check_sector, describe, read_client, read_document

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from flask import Response, request, url_for
 from sqlalchemy import Connection
 
+from oidc_bridge.deadline import Deadline
 from oidc_bridge.errors import PageError, ProofError
-from oidc_bridge.fetch import Deadline
 from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.proofs.addresses import parse_address

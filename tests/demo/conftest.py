@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import NameLookup, Names, Settings, WebWallet
+from oidc_bridge.config import Settings
 from oidc_bridge.demo import world
 from oidc_bridge.demo.app import create_app as create_demo_app
 from oidc_bridge.demo.outside import Reply
@@ -19,6 +19,7 @@ from oidc_bridge.demo.places import Places
 from oidc_bridge.demo.wallet_page import create_wallet
 from oidc_bridge.factory import bare_app, create_app
 from oidc_bridge.ports import Fetched
+from oidc_bridge.sections import NameLookup, Names, WebWallet
 from oidc_bridge.storage import db
 from tests.conftest import Clock
 from tests.driver import fields_of

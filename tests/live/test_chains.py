@@ -12,9 +12,10 @@ import pytest
 from flask import Flask
 
 from oidc_bridge import storage
-from oidc_bridge.config import Antelope, AntelopeChain, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.factory import create_app
+from oidc_bridge.sections import Antelope, AntelopeChain
 from oidc_bridge.storage.nonces import announce
 from oidc_bridge.web.antelope import SignedIn, sign_in
 from tests.driver import HOMESERVER, enrol

@@ -10,11 +10,12 @@ from sqlalchemy import func, select, update
 
 from oidc_bridge import storage
 from oidc_bridge.apps.whitelist import Say
-from oidc_bridge.config import Antelope, AntelopeChain, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import FetchError, ProofError
 from oidc_bridge.factory import create_app
 from oidc_bridge.identity import Identity
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.sections import Antelope, AntelopeChain
 from oidc_bridge.sitting import Proven
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, find_known, open_account

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from oidc_bridge import storage
-from oidc_bridge.config import Antelope, AntelopeChain, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import FetchError, ProofError
 from oidc_bridge.factory import create_app
 from oidc_bridge.matrix.password import SignedIn
+from oidc_bridge.sections import Antelope, AntelopeChain
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.ledger import EventRow

@@ -9,7 +9,8 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import OiChatDoor, Settings
+from oidc_bridge.config import Settings
+from oidc_bridge.sections import OiChatDoor
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER
 from tests.fake_names import FakeNames

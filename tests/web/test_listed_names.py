@@ -3,7 +3,8 @@
 import pytest
 from flask import Flask
 
-from oidc_bridge.config import NameLookup, Names, Settings
+from oidc_bridge.config import Settings
+from oidc_bridge.sections import NameLookup, Names
 from oidc_bridge.storage import write
 from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.whitelist import AppRule, Listing, set_rule

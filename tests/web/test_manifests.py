@@ -12,12 +12,13 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from oidc_bridge import storage
-from oidc_bridge.config import Registration, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import FetchError
 from oidc_bridge.factory import create_app, make_strangers_fetch
 from oidc_bridge.oidc.client import Client, SoftwareStatement
 from oidc_bridge.proofs.named_profile import GAIA, FindProfile, find_profile
 from oidc_bridge.proofs.names import NameService
+from oidc_bridge.sections import Registration
 from oidc_bridge.sightings import look_again, look_at
 from oidc_bridge.storage.apps import all_clients, get_client, remove_client, update_client
 from oidc_bridge.storage.ledger import EventRow

@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from oidc_bridge.config import NameLookup, Names, Settings
+from oidc_bridge.config import Settings
+from oidc_bridge.sections import NameLookup, Names
 from oidc_bridge.storage import read
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.names import NameRow

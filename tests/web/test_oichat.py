@@ -14,10 +14,11 @@ from werkzeug.test import TestResponse
 
 from oidc_bridge import storage
 from oidc_bridge.apps.consent import reasons_to_ask
-from oidc_bridge.config import NameLookup, Names, OiChatDoor, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.factory import create_app
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.sections import NameLookup, Names, OiChatDoor
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.admissions import admit

@@ -13,12 +13,13 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from oidc_bridge import storage
-from oidc_bridge.config import Registration, Settings
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import FetchError
 from oidc_bridge.factory import create_app
 from oidc_bridge.logout import Courier
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.ports import Fetched
+from oidc_bridge.sections import Registration
 from oidc_bridge.storage.apps import all_clients, get_client
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.registrations import add_initial_token, initial_tokens

@@ -9,10 +9,11 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import Settings, SignInPolicy
+from oidc_bridge.config import Settings
 from oidc_bridge.identity import Challenge
 from oidc_bridge.proofs.jsontokens import parse
 from oidc_bridge.seal import Seal
+from oidc_bridge.sections import SignInPolicy
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.authorizations import AuthorizationRow

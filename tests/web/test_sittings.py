@@ -6,7 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from oidc_bridge.config import Settings, SignInPolicy
+from oidc_bridge.config import Settings
+from oidc_bridge.sections import SignInPolicy
 from oidc_bridge.storage import people, read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.challenges import ChallengeRow

@@ -9,8 +9,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from oidc_bridge.config import Homeserver, Settings, Widget
+from oidc_bridge.config import Settings
 from oidc_bridge.errors import FetchError
+from oidc_bridge.sections import Homeserver, Widget
 from oidc_bridge.storage import people, read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.ledger import EventRow
