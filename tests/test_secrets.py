@@ -73,7 +73,7 @@ HARMLESS = {
         "_W.id == bindparam('password_id')",
     ): "its name on the person's own page; the secret is found by its digest",
     ("sightings.py", "error.code == _SILENCE"): "the code of an error",
-    ("apps/manifest.py", "address != Address(address.hash160)"): "an address is public",
+    ("apps/statement.py", "address != Address(address.hash160)"): "an address is public",
     ("web/as_whom.py", "code in session.unconfirmed"): "the code of a note to the person",
     ("web/data.py", "answer.status_code != _GIVEN"): "the status of an answer",
     ("web/oichat.py", "words[0] != nonce"): "both were sent by the client that answers",

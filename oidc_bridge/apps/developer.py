@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from oidc_bridge.apps.manifest import DID
+from oidc_bridge.apps.statement import DID
 from oidc_bridge.errors import ProofError
 from oidc_bridge.oidc.client import Client, SoftwareStatement
 from oidc_bridge.origins import read_origin

@@ -10,13 +10,8 @@ import click
 from coincurve import PrivateKey
 
 from oidc_bridge.apps.developer import MANIFEST_PATH, MAX_MANIFEST, read_authors
-from oidc_bridge.apps.manifest import (
-    LONGEST_LIFE,
-    Draft,
-    make_statement,
-    possible_signers,
-    read_draft,
-)
+from oidc_bridge.apps.manifest import make_statement, possible_signers
+from oidc_bridge.apps.statement import LONGEST_LIFE, Draft, read_draft
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.proofs.addresses import Address, public_key_to_address

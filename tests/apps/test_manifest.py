@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from oidc_bridge.apps.manifest import LONGEST_LIFE, make_statement, open_statement
+from oidc_bridge.apps.manifest import make_statement, open_statement
+from oidc_bridge.apps.statement import LONGEST_LIFE
 from oidc_bridge.errors import BridgeError, FetchError
 from oidc_bridge.oidc.client import SoftwareStatement
 from oidc_bridge.proofs.addresses import Address, Kind
