@@ -5,10 +5,8 @@ what it makes, so that a reload, which posts the form again, leads to the list a
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
-from ipaddress import ip_address
 
 from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
@@ -25,7 +23,7 @@ from oidc_bridge.oidc.app_password import (
 )
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for, within
-from oidc_bridge.storage import new_id, read
+from oidc_bridge.storage import read
 from oidc_bridge.storage.app_passwords import (
     NewAppPassword,
     add_app_password,
@@ -38,8 +36,8 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import tell_of_app_password
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.app_password_form import MAX_LABEL, Form, read_form
-from oidc_bridge.web.cards import matrix_id
+from oidc_bridge.web.app_password_form import Form, read_form
+from oidc_bridge.web.app_password_list import mxid_at, show_list
 from oidc_bridge.web.changes import change, confirm, get_session
 from oidc_bridge.web.devices import main_at, waits_for_choice
 from oidc_bridge.web.fresh import give, is_fresh
@@ -57,39 +55,6 @@ views = Blueprint("app_passwords", __name__, url_prefix="/account/passwords")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 _PLACE = "passwords"
 
-_FLASHES = {
-    "confirmed": "Thank you, it is you. For five minutes you can make app passwords.",
-    "ended": "Ended. Programs that have it get nothing more.",
-    "made": "That app password is made already, and is shown only once. If you did not keep it, end"
-    " it and make another.",
-}
-_USES = {"token": "for an access token", "matrix": "to sign in to Matrix"}
-_WHY = {
-    "ended": "Ended by you, or by a program that has it",
-    "date": "Its date has come",
-    "unused": f"Nobody used it for {UNUSED_LIFE.days} days",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An app password on the page; ``why_over`` is empty while it works.
-
-    ``mxid``: as whom it signs in to Matrix, if it does.
-    """
-
-    id: str
-    label: str
-    scopes: Sequence[str]
-    mxid: str
-    since: datetime
-    last_used: datetime | None
-    used_how: str
-    over_at: datetime
-    is_forgotten: bool
-    why_over: str
-    end_url: str
-
 
 @views.get("")
 def overview() -> Response:
@@ -103,7 +68,7 @@ def overview() -> Response:
         homeservers = _homeservers(connection, session)
     browser = new_browser()
     is_open = is_fresh(session, now)
-    answer = _list(browser, known, homeservers, Form(), now=now, is_open=is_open)
+    answer = show_list(browser, known, homeservers, Form(), now=now, is_open=is_open)
     return keep_browser(answer, browser)
 
 
@@ -133,7 +98,7 @@ def make() -> Response:
         homeservers = _homeservers(connection, session)
         form = read_form(known, homeservers, now)
         if form.faults:
-            return _list(browser, known, homeservers, form, now=now, is_open=True)
+            return show_list(browser, known, homeservers, form, now=now, is_open=True)
         mxid = _add(connection, session, password_id, form, secret, now)
         return page(
             "account/app_password.html",
@@ -218,7 +183,7 @@ def _add(
         label=form.label,
         scopes=" ".join(form.scopes),
     )
-    return _mxid(form.homeserver, matrix.localpart) if matrix else ""
+    return mxid_at(form.homeserver, matrix.localpart) if matrix else ""
 
 
 def _homeservers(connection: Connection, session: Session) -> Mapping[str, Client]:
@@ -234,79 +199,7 @@ def _homeservers(connection: Connection, session: Session) -> Mapping[str, Clien
     }
 
 
-def _mxid(client: Client | None, localpart: str) -> str:
-    """Return the Matrix ID; the localpart alone where the server's name is not known."""
-    return (client and matrix_id(localpart, client)) or localpart
-
-
 def _known(mine: AppPassword | None) -> AppPassword:
     if mine is None:
         raise PageError("not_found", "app password", status=404)
     return mine
-
-
-def _list(
-    browser: str,
-    known: Sequence[AppPassword],
-    homeservers: Mapping[str, Client],
-    form: Form,
-    *,
-    now: datetime,
-    is_open: bool,
-) -> Response:
-    items = [_item(mine, now) for mine in known]
-    choices = {s: words for s, words in CHOICES.items() if s != MATRIX_LOGIN or homeservers}
-    return page(
-        "account/app_passwords.html",
-        status=400 if form.faults else 200,
-        csrf=form_token(browser),
-        flash=_FLASHES.get(request.args.get("done", "")),
-        working=[item for item in items if not item.why_over],
-        over=[item for item in items if item.why_over],
-        is_open=is_open,
-        form=form,
-        faults=dict(form.faults),
-        form_id=new_id(),
-        choices=choices,
-        matrix_login=MATRIX_LOGIN,
-        homeservers=homeservers,
-        unused_days=UNUSED_LIFE.days,
-        max_label=MAX_LABEL,
-        first_day=now.date().isoformat(),
-        begin_url=url_for("app_passwords.begin"),
-        make_url=url_for("app_passwords.make"),
-    )
-
-
-def _item(mine: AppPassword, now: datetime) -> Item:
-    why = mine.why_over(now)
-    return Item(
-        id=mine.id,
-        label=mine.label,
-        scopes=[CHOICES[scope] for scope in mine.scopes if scope in CHOICES],
-        mxid=_mxid_of(mine),
-        since=mine.created_at,
-        last_used=mine.last_used_at,
-        used_how=_how_used(mine),
-        over_at=mine.over_at,
-        is_forgotten=mine.is_forgotten(now),
-        why_over=_WHY.get(why, ""),
-        end_url="" if why else url_for("app_passwords.end", password_id=mine.id),
-    )
-
-
-def _mxid_of(mine: AppPassword) -> str:
-    if mine.matrix is None:
-        return ""
-    client = bridge().snapshots.current().clients.get(mine.matrix.client_id)
-    return _mxid(client, mine.matrix.localpart)
-
-
-def _how_used(mine: AppPassword) -> str:
-    """Return for what and from where; an inside address is our own proxy's, and tells nothing."""
-    words = _USES.get(mine.last_used_for, "")
-    try:
-        is_outside = ip_address(mine.last_used_from).is_global
-    except ValueError:
-        is_outside = False
-    return f"{words}, from {mine.last_used_from}" if is_outside else words
