@@ -83,7 +83,7 @@ def clock_check(ours: datetime, theirs: datetime | None, keys: Sequence[KnownKey
     if youngest > ours + CLOCK_LEEWAY:
         return Check("Clock", is_well=False, says="is behind: a key was made at", at=youngest)
     return Check(
-        "Clock", is_well=True, says="agrees with the database:" if theirs else "says", at=ours
+        "Clock", is_well=True, says="agrees with the database:" if theirs else "it is", at=ours
     )
 
 
