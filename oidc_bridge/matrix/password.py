@@ -14,6 +14,9 @@ Shape = Literal["app-password", "oichat", "antelope"]
 _APP_PASSWORD = re.compile(r"abp_[a-z2-7]{32}")
 _IGNORED = re.compile(r"[\s-]+")
 _PARTS = 3
+# Matrix appendices, "User Identifiers". What follows the first colon is the server, with its port.
+_LOCALPART = r"[a-z0-9._=/+-]+"
+_USER = re.compile(rf"(?P<alone>{_LOCALPART})|@(?P<mine>{_LOCALPART}):(?P<server>.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +52,20 @@ def shape_of(password: str) -> Shape | None:
 
 
 def localpart_of(user: str, server_name: str | None) -> str | None:
-    """Return the localpart that the user field of a Matrix client means.
+    """Return the localpart that the user field of a Matrix client means; None if it means nobody.
+
+    It holds "the user_id or the user's localpart" (Client-Server API, "Identifier types",
+    ``m.id.user``), and Synapse hands it on as it was typed. A phone begins it with a capital letter
+    and ends it with a space, so neither counts. All else does: ``@ann`` is neither of the two, nor
+    is ``ann:matrix.example``, and ``@ann:other.example`` is somebody of another server.
 
     Args:
-        user: A localpart or a whole Matrix ID, in any case, as people type them.
-
-    Returns:
-        None for an ID of another server.
+        server_name: Ours; None if it is not known, and then no whole ID is one of ours.
     """
-    typed = user.strip().lower()
-    if not typed.startswith("@"):
-        return typed
-    localpart, _, server = typed[1:].partition(":")
-    return localpart if server == (server_name or "").lower() else None
+    typed = user.strip()
+    # Asked before lower(), which makes a k of a Kelvin sign.
+    found = _USER.fullmatch(typed.lower()) if typed.isascii() else None
+    if found is None:
+        return None
+    is_ours = server_name is not None and found["server"] == server_name.lower()
+    return found["mine"] if is_ours else found["alone"]

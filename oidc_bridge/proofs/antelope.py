@@ -139,18 +139,15 @@ def is_account(text: str) -> bool:
     return _ACCOUNT.fullmatch(text) is not None
 
 
-def account_of(user: str, server_name: str | None) -> str:
-    """Return the account that the user field of a client names.
+def account_of(localpart: str) -> str:
+    """Return the account that a localpart names.
 
-    It may be a whole Matrix ID of this server, and the localpart that the account got here
-    (``eos+alice.gm``): no account has a ``+``. Case is as people type it. Whatever else it is, no
-    sentence names it.
+    The account itself, or what it got for one here: with its chain in front (``eos+alice.gm``), and
+    behind it a number where that was taken (``eos+alice.gm+2``). No account has a ``+``. Of any
+    other localpart comes what no sentence names.
     """
-    typed = user.strip().lower()
-    localpart, _, server = typed.removeprefix("@").partition(":")
-    if typed.startswith("@") and server != (server_name or "").lower():
-        return ""
-    return localpart.rpartition("+")[2]
+    chain, plus, rest = localpart.partition("+")
+    return rest.partition("+")[0] if plus else chain
 
 
 def subject_of(chain_id: str, account: str) -> str:

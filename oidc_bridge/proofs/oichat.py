@@ -162,18 +162,15 @@ class OiChat:
             raise ProofError("blocked_url", "a bucket with a query or a fragment")
         return Found(password, profile, bucket.rstrip("/") + "/")
 
-    def read_user(self, user: str, found: Found) -> User:
+    def read_user(self, localpart: str, found: Found) -> User:
         """Return what the user field asks for.
 
         Args:
-            user: A localpart or a whole Matrix ID, in any case, as people type them.
+            localpart: What it means at the homeserver; ``""`` for nobody.
 
         Raises:
             ProofError: ``localpart_mismatch`` if that is somebody else.
         """
-        localpart = user.strip().lower()
-        if localpart.startswith("@"):
-            localpart = localpart[1:].removesuffix(f":{self.server_name.lower()}")
         name, app = found.password.name, found.app_address
         apps_own = f"{name}+{host_of(found.password.app)}"
         if localpart == name:
@@ -184,7 +181,7 @@ class OiChat:
             return User(localpart, "alone", by_address=False)
         if app is not None and localpart == app.btc.lower():
             return User(localpart, "alone", by_address=True)
-        raise ProofError("localpart_mismatch", f"{user[:80]!a} is not {name}")
+        raise ProofError("localpart_mismatch", f"{localpart[:80]!a} is not {name}")
 
     def check_answer(
         self, found: Found, user: User, challenge: str, posted: Signature | None

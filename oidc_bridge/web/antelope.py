@@ -15,7 +15,7 @@ from oidc_bridge.deadline import PostDeadline
 from oidc_bridge.errors import ProofError
 from oidc_bridge.identity import Identity, Profile
 from oidc_bridge.matrix.localpart import candidates
-from oidc_bridge.matrix.password import SignedIn
+from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
 from oidc_bridge.sitting import Proven, takes_chains
@@ -53,7 +53,7 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
         raise ProofError("method_refused", f"{METHOD}, and no chain is set")
     read = read_password(password)
     write(lambda connection: spend(connection, read.nonce, now=now))
-    account = account_of(user, client.server_name)
+    account = account_of(localpart_of(user, client.server_name) or "")
     post = PostDeadline(parts.post_json, settings.antelope.budget)
     signed = verify(read, account, chains=chains, post=post, now=now)
     return write(lambda connection: _enter(connection, client, signed, now))

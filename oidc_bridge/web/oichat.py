@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 
 from oidc_bridge.deadline import Deadline
 from oidc_bridge.errors import ProofError, explain
-from oidc_bridge.matrix.password import SignedIn
+from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.jsontokens import parse_object
 from oidc_bridge.proofs.oichat import (
@@ -137,7 +137,7 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     if spent.app not in ("", asked.app):
         raise ProofError("challenge_mismatch", f"asked for by {spent.app}, used by {asked.app}")
     found = core.find(asked)
-    wanted = core.read_user(user, found)
+    wanted = core.read_user(localpart_of(user, client.server_name) or "", found)
     with read() as connection:
         check_early(connection, client, found, wanted, now=now)
     core.check_answer(found, wanted, spent.challenge, _posted(spent))

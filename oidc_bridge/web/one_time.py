@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.whitelist import judge_for, rule_name
 from oidc_bridge.errors import PageError, ProofError
-from oidc_bridge.matrix.password import SignedIn
+from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import new_id, read
@@ -107,8 +107,7 @@ def sign_in_own(
         raise ProofError("account_blocked", account_id)
     _check_allowed(connection, account_id, now)
     persona = persona_as(connection, account_id, client.id, MAIN)
-    typed = user.strip().lower().removeprefix("@").removesuffix(f":{client.server_name}")
-    if persona is None or typed != persona.localpart:
+    if persona is None or localpart_of(user, client.server_name) != persona.localpart:
         raise ProofError("localpart_mismatch", f"{user[:80]!a} is not who made the password")
     session = open_device(connection, known.opened, _LABEL, now=now)
     sid = authorize(connection, session, client, persona, "", session.profile, now=now)

@@ -41,28 +41,56 @@ def test_three_shapes_are_ours(password: str) -> None:
     assert shape_of(password) == SHAPES[password]
 
 
-@pytest.mark.parametrize(
-    ("user", "localpart"),
-    [
-        ("ann", "ann"),
-        (" Ann.ID.Blockstack ", "ann.id.blockstack"),
-        ("@ann:matrix.example", "ann"),
-        ("@Ann:Matrix.Example", "ann"),
-        ("@ann:matrix.example:8448", None),
-        ("@ann:other.example", None),
-        ("@ann", None),
-        ("@ann:", None),
-        ("ann:matrix.example", "ann:matrix.example"),
-    ],
-)
-def test_a_user_field_is_a_localpart_or_an_id_of_this_server(
-    user: str, localpart: str | None
-) -> None:
-    assert localpart_of(user, "matrix.example") == localpart
+USERS = {
+    "ann": "ann",
+    " Ann.ID.Blockstack ": "ann.id.blockstack",
+    "ANN": "ann",
+    "ann.id+chat.example=3a8443": "ann.id+chat.example=3a8443",
+    "@ann:matrix.example": "ann",
+    "\t@Ann:Matrix.Example\n": "ann",
+    # another server's, and one that only begins or ends as ours
+    "@ann:other.example": None,
+    "@ann:matrix.example:8448": None,
+    "@ann:matrix.example.": None,
+    "@ann:evil.matrix.example": None,
+    "@ann:matrix": None,
+    "@ann:bob:matrix.example": None,
+    # neither a localpart nor an ID
+    "@ann": None,
+    "@ann:": None,
+    "@:matrix.example": None,
+    "@@ann:matrix.example": None,
+    "@": None,
+    ":": None,
+    "": None,
+    " ": None,
+    "ann:matrix.example": None,
+    "ann:other.example": None,
+    "ann@matrix.example": None,
+    "an n": None,
+    "@ann :matrix.example": None,
+    "@ann:matrix.example extra": None,
+    "ann\nbob": None,
+    "ann\0": None,
+    "\N{KELVIN SIGN}ate": None,
+    "@ann:matri\N{CYRILLIC SMALL LETTER HA}.example": None,
+}
+
+
+@pytest.mark.parametrize("user", USERS, ids=ascii)
+def test_a_user_field_is_a_localpart_or_an_id_of_this_server(user: str) -> None:
+    assert localpart_of(user, "matrix.example") == USERS[user]
+
+
+def test_a_port_belongs_to_the_servers_name_and_case_counts_on_neither_side() -> None:
+    assert localpart_of("@ann:matrix.example:8448", "Matrix.example:8448") == "ann"
+    assert localpart_of("@ann:matrix.example", "Matrix.example:8448") is None
 
 
 def test_where_the_servers_name_is_unknown_no_whole_id_is_ours() -> None:
     assert localpart_of("@ann:matrix.example", None) is None
+    assert localpart_of("@ann:None", None) is None
+    assert localpart_of("ann", None) == "ann"
 
 
 def _imports(path: Path) -> set[str]:
