@@ -76,6 +76,10 @@ USERS = {
     "@ann:matri\N{CYRILLIC SMALL LETTER HA}.example": None,
 }
 
+# How people spell themselves, and how they do not, at every door that has a user field.
+SPELT = ("{user}", " {user} ", "@{user}:{server}", " @{user}:{server}\n")
+MISSPELT = ("", "@{user}", "{user}:{server}", "@{user}:{server}.", "@{user}:other.example")
+
 
 @pytest.mark.parametrize("user", USERS, ids=ascii)
 def test_a_user_field_is_a_localpart_or_an_id_of_this_server(user: str) -> None:

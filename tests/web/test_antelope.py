@@ -37,6 +37,7 @@ from tests.conftest import Clock
 from tests.driver import HOMESERVER, Person, enrol
 from tests.fake_chain import EOS, NODE, SIGNED_AT, VECTORS, FakeChain
 from tests.fakes import NOW, FakeFetch, FakeWallet
+from tests.matrix.test_password import MISSPELT, SPELT
 
 Case = dict[str, Any]
 
@@ -326,10 +327,20 @@ def test_a_blocked_account_stays_out(door: Door) -> None:
     assert door.refusal("alicetester1", door.password("owner-permission")) == "account_blocked"
 
 
-def test_an_account_of_another_server_is_nobody(door: Door) -> None:
-    password = door.password("k1-header-31")
+@pytest.mark.parametrize("user", [*SPELT, "eos+{user}", "@eos+{user}+2:{server}"])
+def test_the_user_is_spelt_as_people_spell_it(door: Door, user: str) -> None:
+    typed = user.format(user="alicetester1", server="chat.example")
 
-    assert door.refusal("@alicetester1:other.example", password) == "account_mismatch"
+    signed_in = door.enter(typed.upper(), door.password("k1-header-31"))
+
+    assert signed_in.localpart == "alicetester1"
+
+
+@pytest.mark.parametrize("user", MISSPELT)
+def test_a_user_who_is_nobody_here_is_refused(door: Door, user: str) -> None:
+    typed = user.format(user="alicetester1", server="chat.example")
+
+    assert door.refusal(typed, door.password("k1-header-31")) == "account_mismatch"
 
 
 def test_a_node_that_is_down_signs_nobody_in(door: Door) -> None:

@@ -35,6 +35,7 @@ from oidc_bridge.web.oichat_arrival import SignedIn
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, enrol, query_of, read_id_token, redeem
 from tests.fakes import FakeWallet
+from tests.matrix.test_password import MISSPELT, SPELT
 from tests.oichat import CASES, CHAT, FILE, GAIA, NOW, PEOPLE, Web, profile_file, served
 
 BOT = "https://calendar.example.org"
@@ -125,6 +126,24 @@ def clock() -> Clock:
 def world(settings: Settings, clock: Clock) -> Iterator[World]:
     with made(settings, clock) as world:
         yield world
+
+
+@pytest.mark.parametrize("user", SPELT)
+def test_the_user_is_spelt_as_people_spell_it(world, user):
+    for localpart in ("alice.id", "alice.id+chat.openintents.org", ALICE["apps"][CHAT]["address"]):
+        typed = user.format(user=localpart, server="chat.example")
+
+        signed_in = world.come(typed.upper(), f"n-{localpart}".replace("+", "-"))
+
+        assert signed_in.localpart == localpart.lower()
+
+
+@pytest.mark.parametrize("user", MISSPELT)
+def test_a_user_who_is_nobody_here_is_refused(world, user):
+    world.write_file("n")
+    typed = user.format(user="alice.id", server="chat.example")
+
+    assert world.refused(typed, f"n|{CHAT}|alice.id") == "localpart_mismatch"
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])

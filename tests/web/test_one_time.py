@@ -18,6 +18,7 @@ from oidc_bridge.storage.whitelist import AppRule, set_rule
 from tests.conftest import Clock
 from tests.driver import ISSUER, Person, enrol, fields_of
 from tests.fakes import FakeWallet
+from tests.matrix.test_password import MISSPELT, SPELT
 from tests.oichat import CHAT, NOW
 from tests.web.test_oichat import SERVER, World, clock, made
 
@@ -58,6 +59,22 @@ def test_it_signs_in_once(world, ann):
     assert signed_in.localpart == user == ann.wallet.address.c32.lower()
     assert signed_in.session
     assert world.refused(user, secret) == "nonce_used"
+
+
+@pytest.mark.parametrize("user", SPELT)
+def test_the_user_is_spelt_as_people_spell_it(world, ann, user):
+    localpart, secret = make(ann)
+    typed = user.format(user=localpart, server="chat.example")
+
+    assert world.sign_in(typed.upper(), secret).localpart == localpart
+
+
+@pytest.mark.parametrize("user", MISSPELT)
+def test_a_user_who_is_nobody_here_is_refused(world, ann, user):
+    localpart, secret = make(ann)
+    typed = user.format(user=localpart, server="chat.example")
+
+    assert world.refused(typed, secret) == "localpart_mismatch"
 
 
 def test_it_lasts_for_five_minutes(world, ann):
