@@ -28,16 +28,19 @@ class ClientCredentials:
 class Bridge:
     """One bridge: a folder with its config, key and database, and the port it is reached by.
 
-    *settings* override ``config.toml`` through the environment, for every command alike.
+    *settings* override ``config.toml`` through the environment, for every command alike. People
+    reach it at *address* if something stands before it. *program* is the module that is run.
     """
 
     folder: Path
     port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    program: str = "oidc_bridge"
 
     @property
     def issuer(self) -> str:
-        return f"http://localhost:{self.port}"
+        return self.address or f"http://localhost:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -80,7 +83,7 @@ class Bridge:
 
     @property
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "oidc_bridge", "--config", str(self.folder / "config.toml")]
+        return [sys.executable, "-m", self.program, "--config", str(self.folder / "config.toml")]
 
     @property
     def _env(self) -> dict[str, str]:
@@ -96,6 +99,8 @@ def new_bridge(
     database: str | None = None,
     wallets: Mapping[str, str] | None = None,
     allow_private: tuple[str, ...] = (),
+    address: str = "",
+    program: str = "oidc_bridge",
     **settings: Any,
 ) -> Bridge:
     """Make a bridge with ``oidc-bridge init``.
@@ -104,6 +109,7 @@ def new_bridge(
         database: Address of an empty database; without it, SQLite in the folder.
         wallets: Wallets at web addresses, by name.
         allow_private: Origins that the bridge's own requests may reach on loopback.
+        address, program: see `Bridge`.
         settings: Further settings, as text or as what JSON can say.
     """
     folder.mkdir(exist_ok=True)
@@ -115,7 +121,7 @@ def new_bridge(
     overrides = {key: v if isinstance(v, str) else json.dumps(v) for key, v in known.items() if v}
     if database:
         overrides["database"] = database
-    bridge = Bridge(folder, port, overrides)
+    bridge = Bridge(folder, port, overrides, address, program)
     bridge.run("init", "--issuer", bridge.issuer, "--name", "Test ID")
     return bridge
 

@@ -3,6 +3,7 @@
 A Matrix client, a wallet that lives at a web address, and a host of pictures by https.
 """
 
+import asyncio
 import contextlib
 import datetime
 import ssl
@@ -10,7 +11,9 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,6 +75,46 @@ def served(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextlib.contextmanager
+def behind_tls(certificates: "Certificates", port: int) -> Iterator[int]:
+    """Stand before the server on *port*, as a proxy that speaks https; give our own port."""
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            theirs, ours = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:  # it is away, and so are we
+            writer.close()
+            return
+        await asyncio.gather(pass_on(reader, ours), pass_on(theirs, writer))
+
+    begun: Future[tuple[int, Callable[[], None]]] = Future()
+
+    async def stand() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        server = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=certificates.server)
+        end = partial(loop.call_soon_threadsafe, stop.set)
+        begun.set_result((server.sockets[0].getsockname()[1], end))
+        await stop.wait()
+        server.close()
+
+    # Whatever is open at the end is cut by run().
+    thread = threading.Thread(target=lambda: asyncio.run(stand()))
+    thread.start()
+    own_port, end = begun.result(timeout=10)
+    try:
+        yield own_port
+    finally:
+        end()
+        thread.join()
 
 
 CHAT_HOST = "chat.example.org"

@@ -34,20 +34,25 @@ def bridge(tmp_path: Path, node: Node) -> Iterator[Bridge]:
 
 
 def ask(page: Page, bridge: Bridge, account: str) -> None:
-    """Open the fold of the sign-in page, and ask for the account's sentence."""
+    """Go to the sign-in page, and ask for the account's sentence."""
     page.goto(f"{bridge.issuer}/account")
     page.get_by_role("button", name="Sign in").click()
+    ask_there(page, account)
+
+
+def ask_there(page: Page, account: str) -> None:
+    """Open the fold of the sign-in page, and ask for the account's sentence."""
     page.get_by_text("With an EOS account").click()
     page.get_by_label("Name of the account").fill(account)
     page.get_by_role("button", name="Show the sentence").click()
 
 
-def bring(page: Page, node: Node) -> None:
+def bring(page: Page, node: Node, account: str = "alicetester1") -> None:
     """Let eosjs sign what the page shows, and bring the signature there."""
     shown = page.get_by_label("Sentence to sign").input_value()
-    assert shown == sentence("alicetester1", **SENTENCE)
+    assert shown == sentence(account, **SENTENCE)
     signed = sign("eosjs", "K1", shown)
-    node.keys["alicetester1"] = signed["legacyKey"]
+    node.keys[account] = signed["legacyKey"]
     page.get_by_label("Signature", exact=True).fill(signed["signature"])
     page.get_by_role("button", name="Sign in with this signature").click()
 

@@ -1,37 +1,33 @@
 """Our password provider inside a real Synapse: who is let in, as whom, and who is signed out."""
 
 import contextlib
-import hashlib
-import hmac
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from playwright.sync_api import expect
 
 from tests.live.bridge import Bridge, new_bridge
 from tests.live.loopback import CHAT_HOSTS, Certificates, ChatClient
-from tests.live.person import MatrixSession, SignsAs, Visitor, mxid_of
+from tests.live.passwords import (
+    delete_device,
+    is_let_in,
+    is_signed_in,
+    log_in,
+    register,
+    session_of,
+    with_passwords,
+)
+from tests.live.person import SignsAs, Visitor, mxid_of
 from tests.live.synapse import SERVER_NAME, Synapse, idp_id_in, need_synapse
 from tests.live.tools import free_port, wait_for
 from tests.live.wallet import need_wallets, new_person
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
-_REGISTRATION_SECRET = "for tests alone"
-# All that Synapse can say: nothing of it may be a password.
-_LOG_CONFIG = """\
-{"version": 1,
- "formatters": {"f": {"format": "%(name)s %(message)s"}},
- "handlers": {"h": {"class": "logging.StreamHandler", "formatter": "f"}},
- "root": {"level": "DEBUG", "handlers": ["h"]},
- "loggers": {"synapse.storage.SQL": {"level": "INFO"}}}
-"""
 
 
 @dataclass
@@ -69,17 +65,7 @@ def world(
 ) -> Iterator[World]:
     """Set up as docs/synapse-module.md says; the YAML is used as it is printed."""
     folder = tmp_path_factory.mktemp("synapse")
-    log_config = folder / "log.yaml"
-    log_config.write_text(_LOG_CONFIG)
-    synapse = Synapse(
-        folder / "synapse",
-        free_port(),
-        {
-            "password_config": {"enabled": True},
-            "registration_shared_secret": _REGISTRATION_SECRET,
-            "log_config": str(log_config),
-        },
-    )
+    synapse = with_passwords(folder)
     known = bridge.bridge
     known.settings["allow_private"] = f'["{synapse.base_url.rstrip("/")}"]'  # type: ignore[index]
     known.client_add("synapse", synapse.base_url, "--server-name", SERVER_NAME)
@@ -90,46 +76,6 @@ def world(
     origins = [f"https://{host}" for host in CHAT_HOSTS]
     with synapse.serve(printed_yaml, client_origins=origins, ca_file=certificates.ca_file):
         yield World(known, synapse, idp_id_in(printed_yaml), a_chat_client.origin, printed_yaml)
-
-
-def log_in(world: World, user: str, password: str) -> requests.Response:
-    """Sign in as a Matrix client without a browser does."""
-    form = {
-        "type": "m.login.password",
-        "identifier": {"type": "m.id.user", "user": user},
-        "password": password,
-    }
-    return world.synapse.ask("POST", "v3/login", json=form)
-
-
-def is_let_in(world: World, user: str, password: str) -> bool:
-    answer = log_in(world, user, password)
-    if answer.status_code == 200:
-        return True
-    assert (answer.status_code, answer.json()["errcode"]) == (403, "M_FORBIDDEN"), answer.text
-    return False
-
-
-def session_of(answer: requests.Response) -> MatrixSession:
-    assert answer.status_code == 200, answer.text
-    said = answer.json()
-    return MatrixSession(said["user_id"], said["device_id"], said["access_token"])
-
-
-def is_signed_in(world: World, session: MatrixSession) -> bool:
-    return world.synapse.ask("GET", "v3/account/whoami", session.access_token).status_code == 200
-
-
-def register(world: World, user: str, password: str, *, admin: bool = False) -> str:
-    """Make an account of Synapse's own; return its access token."""
-    url = f"{world.synapse.base_url}_synapse/admin/v1/register"
-    nonce = requests.get(url, timeout=30).json()["nonce"]
-    signed = "\0".join((nonce, user, password, "admin" if admin else "notadmin"))
-    mac = hmac.new(_REGISTRATION_SECRET.encode(), signed.encode(), hashlib.sha1).hexdigest()
-    form = {"nonce": nonce, "username": user, "password": password, "admin": admin, "mac": mac}
-    answer = requests.post(url, json=form, timeout=30)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["access_token"])
 
 
 def make(world: World, visitor: Visitor, label: str = "old phone", *, at: str = SERVER_NAME) -> str:
@@ -280,18 +226,8 @@ def test_it_also_confirms_what_synapse_asks_to_be_confirmed(
     secret = make(world, a_visitor(signer=wallet))
     session = session_of(log_in(world, mxid_of(wallet), secret))
     other = session_of(log_in(world, mxid_of(wallet), secret))
-    path = f"v3/devices/{other.device_id}"
 
-    asked = world.synapse.ask("DELETE", path, session.access_token, json={}).json()
-    flows = [flow["stages"] for flow in asked["flows"]]
-    assert ["m.login.password"] in flows
-    auth: dict[str, Any] = {
-        "type": "m.login.password",
-        "identifier": {"type": "m.id.user", "user": mxid_of(wallet)},
-        "password": secret,
-        "session": asked["session"],
-    }
-    answer = world.synapse.ask("DELETE", path, session.access_token, json={"auth": auth})
+    answer = delete_device(world, session, other, secret)
 
     assert answer.status_code == 200, answer.text
     assert not is_signed_in(world, other)
@@ -350,17 +286,20 @@ def test_ordinary_passwords_never_leave_synapse_and_work_while_the_bridge_is_dow
     register(world, "local", "correct | horse | battery")
     assert is_let_in(world, mxid_of(wallet), secret)
 
+    ours = (secret, "nonce|https://chat.example|ann.id", "nonce|a sentence|SIG_K1_abc")
     bridge.stop()
     try:
         assert is_let_in(world, "local", "correct | horse | battery")
         assert not is_let_in(world, "local", "wrong")
-        assert not is_let_in(world, mxid_of(wallet), secret)
+        for password in ours:
+            assert not is_let_in(world, mxid_of(wallet), password)
         with recording(world.bridge.port) as asked:
             assert is_let_in(world, "local", "correct | horse | battery")
             assert not is_let_in(world, "local", "abp_no")
             assert asked == []
-            assert not is_let_in(world, mxid_of(wallet), secret)
-            assert asked == ["/matrix/password"]  # and the redirect was not followed
+            for password in ours:
+                assert not is_let_in(world, mxid_of(wallet), password)
+            assert asked == ["/matrix/password"] * 3  # and no redirect was followed
     finally:
         bridge.start()
     assert is_let_in(world, mxid_of(wallet), secret)
