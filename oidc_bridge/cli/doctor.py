@@ -14,13 +14,16 @@ from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.deadline import PostDeadline
-from oidc_bridge.errors import BridgeError, MatrixTokenError, ProofError
+from oidc_bridge.errors import BridgeError, FetchError, MatrixTokenError, ProofError
 from oidc_bridge.factory import make_fetch, make_proofs, name_services, open_database
+from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.identity import Challenge
 from oidc_bridge.matrix.openid import MatrixOpenIDToken, find_user
-from oidc_bridge.oidc.client import check_redirect_uri
+from oidc_bridge.matrix.synapse import find_homeserver, login_url, takes_passwords
+from oidc_bridge.oidc.client import Client, check_redirect_uri
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS, active
 from oidc_bridge.oidc.metadata import discovery
+from oidc_bridge.origins import read_origin
 from oidc_bridge.proofs.antelope_node import Node
 from oidc_bridge.proofs.jsontokens import parse, sign, verify
 from oidc_bridge.proofs.names import check_service
@@ -29,6 +32,7 @@ from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import all_keys, youngest_key_at
 
 _MAX_DOCUMENT = 65_536
+_PATIENCE = 4.0
 # Wallets' tokens are allowed 300 s, Synapse allows ours 120 s.
 _CLOCK_LEEWAY = timedelta(seconds=30)
 
@@ -52,12 +56,16 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
         ("cryptography", _cryptography),
         ("clients", _clients),
     ]
+    if settings.synapse_modules or settings.oichat.enabled:
+        checks.append(("synapse modules", _modules))
     if not offline:
         checks += [("issuer", _issuer), ("name services", _names)]
         if settings.antelope.chains:
             checks.append(("chains", _chains))
         if settings.widget.is_on:
             checks.append(("widget", _widget))
+        if settings.synapse_modules:
+            checks.append(("passwords", _passwords))
     results = []
     with open_database(settings, check=False):
         for name, check in checks:
@@ -123,12 +131,41 @@ def _clients(_settings: Settings) -> str:
     return f"{len(known)} registered" if known else "none registered: see `oidc-bridge client add`"
 
 
+def _modules(settings: Settings) -> str:
+    """Look whether each homeserver that may ask about passwords is able to."""
+    asking = _asking(settings)
+    for client in asking:
+        if client.kind != "homeserver":
+            raise BridgeError("module_unusable", f"{client.id} is no homeserver")
+        if "client_secret_basic" not in client.auth_methods or not client.secret_digests:
+            raise BridgeError("module_unusable", f"{client.id} has no secret to show")
+        if client.server_name is None:
+            raise BridgeError("module_unusable", f"{client.id} has no server name")
+    wanted = settings.oichat.server_name if settings.oichat.enabled else None
+    if wanted is not None and wanted not in {client.server_name for client in asking}:
+        raise BridgeError(
+            "module_unusable", f"[oichat] is for {wanted}, which is none of synapse_modules"
+        )
+    return f"{', '.join(client.id for client in asking)} may ask about passwords"
+
+
+def _asking(settings: Settings) -> list[Client]:
+    """Return the clients that may ask about passwords.
+
+    Raises:
+        BridgeError: ``module_unusable`` if one is not registered.
+    """
+    with read() as connection:
+        known = {client.id: client for client in all_clients(connection)}
+    if unknown := settings.synapse_modules - set(known):
+        raise BridgeError("module_unusable", f"no client is called {', '.join(sorted(unknown))}")
+    return [known[name] for name in sorted(settings.synapse_modules)]
+
+
 def _issuer(settings: Settings) -> str:
     """Read our own discovery document as a relying party would, and compare."""
     url = f"{settings.issuer}/.well-known/openid-configuration"
-    # The operator's own address: it may be internal, or http on localhost.
-    own = settings.model_copy(update={"allow_private": settings.allow_private | {settings.issuer}})
-    answer = make_fetch(own)(url, max_bytes=_MAX_DOCUMENT)
+    answer = _fetch_own(settings, settings.issuer)(url, max_bytes=_MAX_DOCUMENT)
     try:
         seen = json.loads(answer.body)
     except ValueError as error:
@@ -136,6 +173,14 @@ def _issuer(settings: Settings) -> str:
     if seen != discovery(settings.issuer):
         raise BridgeError("issuer_wrong", f"{url}: answers something else than this server would")
     return f"{settings.issuer} answers as it must"
+
+
+def _fetch_own(settings: Settings, url: str) -> GuardedFetch:
+    """Return what reaches the operator's own *url*: it may be internal, or http on localhost."""
+    origin = str(read_origin(url))
+    return make_fetch(
+        settings.model_copy(update={"allow_private": settings.allow_private | {origin}})
+    )
 
 
 def _names(settings: Settings) -> str:
@@ -182,3 +227,35 @@ def _widget(settings: Settings) -> str:
         else:
             raise BridgeError("widget_unusable", f"{name} takes any token")
     return f"{', '.join(urls)} can be asked"
+
+
+def _passwords(settings: Settings) -> str:
+    """Knock at our own door for the modules, and ask each homeserver whether it takes passwords.
+
+    Whether a module is loaded there, and with which secret, nothing shows but a sign-in.
+    """
+    url = f"{settings.issuer}/matrix/password"
+    post = _fetch_own(settings, settings.issuer).post_json
+    answer = post(url, {}, max_bytes=_MAX_DOCUMENT, budget=_PATIENCE)
+    # Whoever knocks without a secret is refused, and by us.
+    if answer.status != 401 or b"invalid_client" not in answer.body:
+        raise BridgeError("module_unusable", f"{url}: status {answer.status}, expected our 401")
+    found = [find_homeserver(client.redirect_uris) for client in _asking(settings)]
+    homeservers = [url for url in found if url is not None]
+    for homeserver in homeservers:
+        _ask_for_passwords(settings, homeserver)
+    taken = f"{', '.join(homeservers)} takes them" if homeservers else "no homeserver to ask"
+    return f"{taken}; whether its module asks us, a sign-in shows"
+
+
+def _ask_for_passwords(settings: Settings, homeserver: str) -> None:
+    try:
+        url = login_url(homeserver)
+        answer = _fetch_own(settings, homeserver)(url, max_bytes=_MAX_DOCUMENT)
+    except FetchError as error:
+        raise BridgeError("module_unusable", f"{homeserver}: {error}") from error
+    if answer.status != 200:
+        raise BridgeError("module_unusable", f"{url}: status {answer.status}")
+    if not takes_passwords(answer.body):
+        why = "no password_config.enabled there, or no module"
+        raise BridgeError("module_unusable", f"{homeserver} takes no passwords: {why}")

@@ -1,5 +1,6 @@
 """What Synapse must be told: the YAML for ``homeserver.yaml`` and where it listens for us."""
 
+import json
 from collections.abc import Sequence
 
 from oidc_bridge.errors import BridgeError
@@ -7,11 +8,19 @@ from oidc_bridge.origins import read_origin
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
 _IDP_ID = "stacks"
+_CALLBACK = "/_synapse/client/oidc/callback"
 
 
 def callback_uri(homeserver: str) -> str:
     """Return the redirect URI of a Synapse whose ``public_baseurl`` is *homeserver*."""
-    return f"{_base(homeserver)}/_synapse/client/oidc/callback"
+    return f"{_base(homeserver)}{_CALLBACK}"
+
+
+def find_homeserver(redirect_uris: Sequence[str]) -> str | None:
+    """Undo `callback_uri`; None if none of *redirect_uris* is one of a Synapse's."""
+    return next(
+        (uri.removesuffix(_CALLBACK) for uri in redirect_uris if uri.endswith(_CALLBACK)), None
+    )
 
 
 def backchannel_uri(homeserver: str) -> str:
@@ -22,6 +31,24 @@ def backchannel_uri(homeserver: str) -> str:
 def server_name_of(homeserver: str) -> str:
     """Return the host of *homeserver*: the server name where nobody said otherwise."""
     return read_origin(homeserver).netloc
+
+
+def login_url(homeserver: str) -> str:
+    """Return where the Synapse at *homeserver* says in which ways people may sign in."""
+    return f"{_base(homeserver)}/_matrix/client/v3/login"
+
+
+def takes_passwords(answer: bytes) -> bool:
+    """Return whether a Synapse that says *answer* at `login_url` takes passwords.
+
+    It does if it has passwords of its own, or a module that asks somebody about them. Which of the
+    two, it does not say.
+    """
+    try:
+        flows = json.loads(answer)["flows"]
+        return any(flow["type"] == "m.login.password" for flow in flows)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def snippet(
