@@ -54,7 +54,7 @@ def shape_of(password: str) -> Shape | None:
 def localpart_of(user: str, server_name: str | None) -> str | None:
     """Return the localpart that the user field of a Matrix client means; None if it means nobody.
 
-    It holds "the user_id or the user's localpart" (Client-Server API, "Identifier types",
+    It holds a whole Matrix ID or a localpart alone (Client-Server API, "Matrix User ID",
     ``m.id.user``), and Synapse hands it on as it was typed. A phone begins it with a capital letter
     and ends it with a space, so neither counts. All else does: ``@ann`` is neither of the two, nor
     is ``ann:matrix.example``, and ``@ann:other.example`` is somebody of another server.

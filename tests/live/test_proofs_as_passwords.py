@@ -3,27 +3,19 @@
 What people's profiles name is played on loopback by https; else the bridge is as operators run it.
 """
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-import requests
-from coincurve import PrivateKey
 from playwright.sync_api import expect
 
-from oidc_bridge.proofs.addresses import public_key_to_address
-from tests.fake_chain import EOS, sentence
-from tests.fake_names import FakeNames
+from tests.fake_chain import EOS
 from tests.live.bridge import new_bridge
 from tests.live.loopback import (
     CHAT_HOSTS,
     Certificates,
     ChatClient,
-    Page,
     WebWallet,
     behind_tls,
     served,
@@ -38,32 +30,17 @@ from tests.live.passwords import (
     with_passwords,
 )
 from tests.live.person import MatrixSession, SignsAs, Visitor, mxid_of
+from tests.live.proofs import CHAT, Account, Chatter, Door, Gaia
 from tests.live.synapse import SERVER_NAME, idp_id_in, need_synapse
 from tests.live.test_chain_accounts import ask_there, bring
-from tests.live.test_chains import SENTENCE, Node, sign
+from tests.live.test_chains import Node
 from tests.live.tools import free_port, wait_for
-from tests.live.wallet import MNEMONIC, Person, need_wallets, new_person, write_for_oichat
+from tests.live.wallet import Person, need_wallets, new_person
 from tests.live.world import World
 
 MakeVisitor = Callable[..., Visitor]
-CHAT = "https://chat.oi.example"
 CALENDAR = "https://calendar.oi.example:8443"
 BY_PASSWORD = re.compile(r"^Sign out .+ \(one-time password\)$")
-
-
-@dataclass
-class Gaia:
-    """A storage hub, and the register whose names lead there."""
-
-    names: FakeNames = field(default_factory=lambda: FakeNames("", "legacy"))
-    files: dict[str, bytes] = field(default_factory=dict)
-    origin: str = ""
-
-    def page(self, path: str) -> Page:
-        if path.startswith("/v1/"):
-            return self.names.page(path)
-        body = self.files.get(path)
-        return (404, "text/plain", b"") if body is None else (200, "text/plain", body)
 
 
 @pytest.fixture(scope="module")
@@ -127,99 +104,9 @@ def world(
             yield World(bridge, synapse, idp_id_in(printed_yaml), chat, printed_yaml)
 
 
-@dataclass(frozen=True)
-class Door:
-    """Where challenges are asked for and answered, as scripts of any origin do."""
-
-    world: World
-    ca_file: str
-
-    def ask(self, nonce: str, **headers: str) -> dict[str, Any]:
-        url = f"{self.world.bridge.issuer}/c/{nonce}"
-        answer = requests.post(url, headers=headers, verify=self.ca_file, timeout=30)
-        assert answer.status_code == 200, answer.text
-        said: dict[str, Any] = answer.json()
-        return said
-
-    def answer(self, url: str, **members: object) -> None:
-        answer = requests.post(url, json=members, verify=self.ca_file, timeout=30)
-        assert answer.status_code == 204, answer.text
-
-
 @pytest.fixture(scope="module")
 def door(world: World, certificates: Certificates) -> Door:
     return Door(world, str(certificates.ca_file))
-
-
-@dataclass
-class Chatter:
-    """Somebody whom chat apps sign in: a name, a profile on the hub, a key for each app."""
-
-    door: Door
-    gaia: Gaia
-    person: Person = field(default_factory=new_person)
-    keys: dict[str, bytes] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return f"chatter{self.person.account}.id"
-
-    def mxid(self, own_of: str = "") -> str:
-        return f"@{self.name}{own_of}:{SERVER_NAME}"
-
-    def password(self, app: str = CHAT, *, posts: bool = True, key: bytes | None = None) -> str:
-        """Let *app* answer a challenge, and return what it then sends in a password's place.
-
-        Args:
-            posts: Whether it posts a signature, or writes the file of 2019.
-            key: Signs in the place of the app's own.
-        """
-        nonce = f"{self.name}{secrets.randbits(52) / 2**52!r}"
-        asked = self.door.ask(nonce, Origin=app)
-        own = self.keys.setdefault(app, secrets.token_bytes(32))
-        address = public_key_to_address(PrivateKey(own).public_key.format()).btc
-        bucket, profile = f"/hub/{address}/", f"/{self.name}/profile.json"
-        written = write_for_oichat(
-            name=self.name,
-            mnemonic=MNEMONIC,
-            account=self.person.account,
-            appKey=(key or own).hex(),
-            app=app,
-            bucket=self.gaia.origin + bucket,
-            profileUrl=self.gaia.origin + profile,
-            challenges=[asked["challenge"]],
-        )
-        zone_file, owner = written["zoneFile"], written["identityAddress"]
-        self.gaia.names.give(self.name, owner, zonefile=zone_file)
-        self.gaia.files[profile] = json.dumps(written["profile"]).encode()
-        if posts:
-            parts = {"nonce": nonce, "appDomain": app, "blockstackId": self.name}
-            (signed,) = written["signatures"]["blockstack"]
-            self.door.answer(asked["answer_url"], **parts, **signed)
-        else:
-            self.gaia.files[f"{bucket}mxid.json"] = asked["challenge"].encode()
-        return f"{nonce}|{app}|{self.name}"
-
-
-@dataclass
-class Account:
-    """An account of EOS, whose key signs by a wallet's library."""
-
-    door: Door
-    node: Node
-    name: str
-
-    @property
-    def mxid(self) -> str:
-        return f"@{self.name}:{SERVER_NAME}"
-
-    def password(self, library: str = "eosjs") -> str:
-        nonce = secrets.token_hex(16)
-        self.door.ask(nonce)
-        message = sentence(self.name, **SENTENCE)
-        signed = sign(library, "K1", message)
-        self.node.keys[self.name] = signed["legacyKey"]
-        return f"{nonce}|{message}|{signed['signature']}"
 
 
 @pytest.fixture
@@ -263,6 +150,14 @@ def test_a_chat_apps_answer_signs_its_person_in_once(
     assert enter(world, ann.name, ann.password(posts=posts)).user_id == ann.mxid()
 
 
+def test_the_address_of_2019_is_another_user_of_the_same_person(world: World, ann: Chatter) -> None:
+    assert enter(world, ann.name, ann.password()).user_id == ann.mxid()
+
+    by_address = enter(world, ann.address, ann.password())
+
+    assert by_address.user_id == f"@{ann.address.lower()}:{SERVER_NAME}"
+
+
 def test_a_helper_app_has_a_user_of_its_own_and_is_not_the_person(
     world: World, ann: Chatter
 ) -> None:
@@ -287,6 +182,17 @@ def test_an_account_of_eos_signs_in_once(
     alice.door.ask("another-nonce-" + library)
     again = f"another-nonce-{library}|{password.partition('|')[2]}"
     assert refusal(world, alice.name, again) == "replayed"
+
+
+def test_an_account_with_a_dot_is_called_after_its_chain(
+    world: World, an_account: Callable[[str], Account]
+) -> None:
+    gina = an_account("gina.test")
+
+    by_account = enter(world, gina.name, gina.password())
+    by_id = enter(world, by_account.user_id, gina.password())
+
+    assert by_id.user_id == by_account.user_id == f"@eos+gina.test:{SERVER_NAME}"
 
 
 def test_what_proves_nothing_hears_what_every_wrong_password_hears(
@@ -370,7 +276,10 @@ def test_whoever_came_by_sso_is_the_same_user_by_a_chat_apps_answer(
     second = enter(world, ann.name, ann.password())
 
     assert second.user_id == first.user_id != ann.mxid()
-    sign_out_there(world, visitor, second)
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    visitor.page.get_by_role("button", name="Remove access… chat.oi.example").click()
+    visitor.page.get_by_role("button", name="Remove access").click()
+    wait_for(lambda: not is_signed_in(world, second), what="signed out")
     assert is_signed_in(world, first)
 
 
@@ -432,3 +341,13 @@ def test_a_one_time_password_signs_in_confirms_and_is_signed_out(
         expect(page.get_by_role("status")).to_contain_text("Signed out")
     wait_for(lambda: not is_signed_in(world, first), what="signed out")
     assert is_signed_in(world, by_sso)
+
+
+# ---- what an operator sees of all this
+
+
+def test_the_doctor_finds_homeserver_and_door_well(world: World) -> None:
+    said = world.bridge.run("doctor")
+
+    assert "ok    synapse modules: synapse may ask about passwords" in said
+    assert f"ok    passwords: {world.synapse.base_url.rstrip('/')} takes them" in said

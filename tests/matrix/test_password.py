@@ -81,6 +81,7 @@ SPELT = ("{user}", " {user} ", "@{user}:{server}", " @{user}:{server}\n")
 MISSPELT = ("", "@{user}", "{user}:{server}", "@{user}:{server}.", "@{user}:other.example")
 
 
+@pytest.mark.spec("Matrix", "m.id.user")
 @pytest.mark.parametrize("user", USERS, ids=ascii)
 def test_a_user_field_is_a_localpart_or_an_id_of_this_server(user: str) -> None:
     assert localpart_of(user, "matrix.example") == USERS[user]
