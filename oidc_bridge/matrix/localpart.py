@@ -13,6 +13,8 @@ _LEGAL = re.compile(r"[a-z0-9./+-][a-z0-9._/+-]*")
 _ANTELOPE = "antelope"
 # The prefix of localparts that come from a chain is for ever; others go by their id.
 _CHAINS = {"aca376f206b8fc25a6ed44dbdc66547c": "eos"}
+_PREFIX = "|".join((*_CHAINS.values(), "[0-9a-f]{8}"))
+_OF_CHAIN = re.compile(rf"(?:(?:{_PREFIX})\+)?(?P<account>[a-z1-5.]+)(?:\+[0-9]+)?")
 _PLAIN_ACCOUNT = re.compile(r"[a-z1-5]{12}")
 # Synapse refuses "@localpart:server" over 255 characters; server names may have up to 230.
 _MAX_ID = 255
@@ -60,6 +62,16 @@ def _of_chain(subject: str) -> list[str]:
     is_plain = chain in _CHAINS and _PLAIN_ACCOUNT.fullmatch(account) and not account.isdigit()
     plain = [account] if is_plain else []
     return [*plain, prefixed, *(f"{prefixed}+{number}" for number in range(2, 12))]
+
+
+def account_of(localpart: str) -> str:
+    """Undo `_of_chain`: return the account of a chain that *localpart* may belong to, or may name.
+
+    People type the account itself, whether or not it stands alone here. ``""`` if it is neither: no
+    other localpart, such as one app's own, leads to the account.
+    """
+    found = _OF_CHAIN.fullmatch(localpart)
+    return found["account"] if found else ""
 
 
 def candidates_alone(main: str, app_key: str, server_name: str | None = None) -> list[str]:

@@ -139,17 +139,6 @@ def is_account(text: str) -> bool:
     return _ACCOUNT.fullmatch(text) is not None
 
 
-def account_of(localpart: str) -> str:
-    """Return the account that a localpart names.
-
-    The account itself, or what it got for one here: with its chain in front (``eos+alice.gm``), and
-    behind it a number where that was taken (``eos+alice.gm+2``). No account has a ``+``. Of any
-    other localpart comes what no sentence names.
-    """
-    chain, plus, rest = localpart.partition("+")
-    return rest.partition("+")[0] if plus else chain
-
-
 def subject_of(chain_id: str, account: str) -> str:
     """Return the name of an account among those of all chains, as CAIP-10 has it."""
     return f"{METHOD}:{chain_id[:32]}:{account}"

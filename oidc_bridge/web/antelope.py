@@ -14,10 +14,10 @@ from oidc_bridge.config import Settings
 from oidc_bridge.deadline import PostDeadline
 from oidc_bridge.errors import ProofError
 from oidc_bridge.identity import Identity, Profile
-from oidc_bridge.matrix.localpart import candidates
+from oidc_bridge.matrix.localpart import account_of, candidates
 from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.client import Client
-from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, account_of, read_password, verify
+from oidc_bridge.proofs.antelope import METHOD, Chain, Signed, read_password, verify
 from oidc_bridge.sitting import Proven, takes_chains
 from oidc_bridge.storage import write
 from oidc_bridge.storage.accounts import find_known, open_account

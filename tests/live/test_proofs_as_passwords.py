@@ -190,7 +190,7 @@ def test_an_account_with_a_dot_is_called_after_its_chain(
     gina = an_account("gina.test")
 
     by_account = enter(world, gina.name, gina.password())
-    by_id = enter(world, by_account.user_id, gina.password())
+    by_id = enter(world, f" {by_account.user_id.upper()} ", gina.password())
 
     assert by_id.user_id == by_account.user_id == f"@eos+gina.test:{SERVER_NAME}"
 
@@ -201,7 +201,8 @@ def test_what_proves_nothing_hears_what_every_wrong_password_hears(
     dora = an_account("doratester11")
 
     assert refusal(world, ann.name, f"x{ann.password()}") == "unknown_nonce"
-    assert refusal(world, "bob.id", ann.password()) == "localpart_mismatch"
+    for user in ("bob.id", f"@{ann.name}", f"@{ann.name}:elsewhere.test"):
+        assert refusal(world, user, ann.password()) == "localpart_mismatch"
     foreign = ann.password(key=secrets.token_bytes(32))
     assert refusal(world, ann.name, foreign) == "signature_invalid"
     written = ann.password(posts=False)

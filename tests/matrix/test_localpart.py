@@ -2,7 +2,7 @@
 
 import pytest
 
-from oidc_bridge.matrix.localpart import candidates, candidates_alone, is_legal
+from oidc_bridge.matrix.localpart import account_of, candidates, candidates_alone, is_legal
 
 ADDRESS = "SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7"
 
@@ -158,6 +158,31 @@ JUNGLE = "antelope:73e4385a2708e6d7048834fbc1079f2f"
 )
 def test_an_account_of_a_chain_gets_its_plain_name_if_that_can_be_nobody_elses(subject, localpart):
     assert candidates(subject, None, "matrix.example")[0] == localpart
+
+
+@pytest.mark.parametrize("chain", [EOS, JUNGLE])
+@pytest.mark.parametrize("account", ["alicetester1", "alice.gm", "a", "thirteenchara", "2", "eos"])
+def test_every_localpart_of_an_account_leads_back_to_it_and_so_does_its_name(chain, account):
+    for localpart in [account, *candidates(f"{chain}:{account}", None)]:
+        assert account_of(localpart) == account
+
+
+@pytest.mark.parametrize(
+    "localpart",
+    [
+        "eos+alice.gm+chat.example",
+        "alicetester1+chat.example",
+        "ann.id+alicetester1",
+        "eos+",
+        "eos++2",
+        "eos+alice+2+3",
+        "alice9",
+        "alice_",
+        "",
+    ],
+)
+def test_what_an_account_never_gets_leads_to_none(localpart):
+    assert account_of(localpart) == ""
 
 
 def test_behind_an_accounts_name_stand_numbers_that_no_account_has():

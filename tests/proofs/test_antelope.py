@@ -11,7 +11,6 @@ from oidc_bridge.proofs.antelope import (
     Chain,
     Password,
     Signed,
-    account_of,
     is_account,
     read_password,
     read_sentence,
@@ -117,21 +116,6 @@ def test_a_password_has_three_parts_and_an_end(text: str) -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert GOOD["signature"] not in repr(read_password(f"n|{GOOD['message']}|{GOOD['signature']}"))
-
-
-@pytest.mark.parametrize(
-    ("localpart", "account"),
-    [
-        ("alicetester1", "alicetester1"),
-        ("eos+alice.gm", "alice.gm"),
-        ("eos+alice.gm+2", "alice.gm"),
-        ("73e4385a+alicetester1", "alicetester1"),
-        ("eos+", ""),
-        ("", ""),
-    ],
-)
-def test_a_localpart_names_an_account(localpart: str, account: str) -> None:
-    assert account_of(localpart) == account
 
 
 def test_a_subject_names_chain_and_account() -> None:

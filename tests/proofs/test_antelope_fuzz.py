@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oidc_bridge.errors import ProofError
-from oidc_bridge.proofs.antelope import Chain, account_of, read_password, verify
+from oidc_bridge.proofs.antelope import Chain, read_password, verify
 from oidc_bridge.proofs.antelope_keys import (
     Curve,
     parse_key,
@@ -58,12 +58,6 @@ def test_any_65_bytes_recover_to_a_key_or_are_refused(
     with suppress(ProofError):
         key = recover(parse_signature(text), bytes(32))
         assert parse_key(str(key)) == key
-
-
-@MANY
-@given(TEXT)
-def test_any_localpart_names_an_account_or_none(localpart: str) -> None:
-    assert "+" not in account_of(localpart)
 
 
 @st.composite
