@@ -254,12 +254,13 @@ def make_oichat(settings: Settings, fetch: Fetch | None = None) -> OiChat | None
     door = settings.oichat
     if not door.enabled or door.server_name is None:
         return None
+    # Of addresses that come from people's profiles, only a hub of the operator's own is exempt.
+    own_hubs = door.gaia & settings.allow_private
     return OiChat(
         server_name=door.server_name,
         services=name_services(settings),
         fetch=fetch or make_fetch(settings),
-        # No exemption holds for addresses that come from people's profiles.
-        strangers=fetch or make_strangers_fetch(settings, exempt=frozenset()),
+        strangers=fetch or make_strangers_fetch(settings, exempt=own_hubs),
         gaia=door.gaia,
         zone_files=_zone_files(settings),
         require_signature=door.require_signature,

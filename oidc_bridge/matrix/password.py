@@ -13,6 +13,8 @@ Shape = Literal["app-password", "oichat", "antelope"]
 # As typed: spaces, dashes and capital letters make no difference.
 _APP_PASSWORD = re.compile(r"abp_[a-z2-7]{32}")
 _IGNORED = re.compile(r"[\s-]+")
+# How an app's address begins; a whole one, if it is on the person's own machine.
+_APP = re.compile(r"https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?\Z")
 _PARTS = 3
 # Matrix appendices, "User Identifiers". What follows the first colon is the server, with its port.
 _LOCALPART = r"[a-z0-9._=/+-]+"
@@ -48,7 +50,7 @@ def shape_of(password: str) -> Shape | None:
         return None
     if parts[2].startswith("SIG_"):
         return "antelope"
-    return "oichat" if parts[1].startswith("https://") else None
+    return "oichat" if _APP.match(parts[1]) else None
 
 
 def localpart_of(user: str, server_name: str | None) -> str | None:

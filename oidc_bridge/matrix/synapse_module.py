@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 # As typed: spaces, dashes and capital letters make no difference.
 _APP_PASSWORD = re.compile(r"abp_[a-z2-7]{32}")
 _IGNORED = re.compile(r"[\s-]+")
+# How an app's address begins; a whole one, if it is on the person's own machine.
+_APP = re.compile(r"https://|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?\Z")
 _KNOWN_SETTINGS = frozenset(
     {"url", "client_id", "client_secret", "client_secret_path", "idp_id", "adopt_existing"}
 )
@@ -252,7 +254,7 @@ def is_ours(password: str) -> bool:
         return True
     match password.split("|"):
         case [_, second, third]:
-            return third.startswith("SIG_") or second.startswith("https://")
+            return third.startswith("SIG_") or _APP.match(second) is not None
     return False
 
 

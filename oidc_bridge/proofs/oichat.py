@@ -265,13 +265,16 @@ def txid_of(nonce: str) -> str:
 
 
 def is_app_domain(text: str) -> bool:
-    """Return whether *text* is an https origin, spelt as browsers spell it."""
+    """Return whether *text* is an origin, spelt as browsers spell it, that is the app's own.
+
+    By plain http anybody on the way may answer for it, unless there is no way: loopback is taken.
+    """
     try:
         origin = read_origin(text)
     except ValueError:
         return False
     # A host with a dot at its end is another origin to browsers and the same app to people.
-    is_one = origin.scheme == "https" and not origin.host.endswith(".")
+    is_one = origin.is_trustworthy and not origin.host.endswith(".")
     return is_one and str(origin) == text
 
 

@@ -130,7 +130,7 @@ def _homeserver() -> Client:
         PageError: ``not_found`` if there is none, or passwords of this shape are not its own.
     """
     parts = bridge()
-    if parts.oichat is not None and parts.settings.is_https:
+    if parts.oichat is not None:
         for client in parts.snapshots.current().clients.values():
             if client.kind == "homeserver" and client.server_name == parts.oichat.server_name:
                 return client

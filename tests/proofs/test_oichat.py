@@ -246,6 +246,8 @@ def test_a_signature_file_that_is_none_is_refused(body):
         ("n|https://a.example.|alice.id", "malformed_app"),
         ("n|https://u@a.example|alice.id", "malformed_app"),
         ("n|http://a.example|alice.id", "malformed_app"),
+        ("n|http://localhost.|alice.id", "malformed_app"),
+        ("n|http://localhost:80|alice.id", "malformed_app"),
         ("n|https://[::1|alice.id", "malformed_app"),
     ],
 )
@@ -257,6 +259,7 @@ def test_a_nonce_may_hold_what_math_random_writes():
     assert read_password("1a.2e-7|https://a.example:8443|a.id").nonce == "1a.2e-7"
     assert txid_of("1a_0.2e-7") == "1a_02e7"
     assert is_app_domain("https://xn--bcher-kva.example")
+    assert is_app_domain("http://localhost:3000")
     assert host_of("https://a.example:8443") == "a.example=3a8443"
 
 

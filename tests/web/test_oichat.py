@@ -16,7 +16,8 @@ from oidc_bridge import storage
 from oidc_bridge.apps.consent import reasons_to_ask
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
-from oidc_bridge.factory import create_app
+from oidc_bridge.factory import create_app, make_oichat
+from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.sections import NameLookup, Names, OiChatDoor
 from oidc_bridge.storage import read, write
@@ -569,3 +570,18 @@ def test_prune_forgets_nonces_that_are_over(world):
 
     assert gone["nonces of chat apps"] == 1
     assert world.count(NonceRow) == 1
+
+
+def test_a_hub_of_the_operators_own_may_be_inside_and_nothing_else_may(settings: Settings) -> None:
+    door = OiChatDoor(
+        enabled=True,
+        server_name="chat.example",
+        gaia=frozenset({"https://10.0.0.7", "https://gaia.example"}),
+    )
+    private = frozenset({"https://10.0.0.7", "http://10.0.0.8:3999"})
+
+    core = make_oichat(settings.model_copy(update={"oichat": door, "allow_private": private}))
+
+    assert core is not None
+    assert isinstance(core.strangers, GuardedFetch)
+    assert core.strangers.exempt == {"https://10.0.0.7"}
