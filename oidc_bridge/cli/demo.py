@@ -18,6 +18,7 @@ from oidc_bridge.cli.setup import config_text, prepare, write_private
 from oidc_bridge.config import Settings, load
 from oidc_bridge.demo import conformance, servers, synapse, world
 from oidc_bridge.demo.places import SERVER_NAME, Places
+from oidc_bridge.demo.settings import extra_settings
 from oidc_bridge.demo.suite import BASE, Suite
 from oidc_bridge.errors import ConfigError
 from oidc_bridge.factory import open_database
@@ -27,22 +28,6 @@ _NAME = "Demo bridge"
 # Every module of the suite's dynamic plans registers one client or two.
 _REGISTRATIONS = 1000
 _DAYS = 7
-# Loopback addresses are internal: the bridge goes to those that are named here and no other.
-_EXTRA = """\
-allow_private = ["{places.wallet}", "{places.app}", "{places.homeserver}"]
-
-[[wallets]]
-name = "Demo wallet"
-url = "{places.wallet}/auth"
-
-[[names.services]]
-url = "{places.wallet}"
-labels = [3]
-
-[[names.services]]
-url = "{places.wallet}"
-labels = [2]
-"""
 
 
 @click.command()
@@ -51,7 +36,7 @@ labels = [2]
     type=click.IntRange(1, 65535 - world.PORTS + 1),
     default=8000,
     show_default=True,
-    help="The bridge's; the next four are used too.",
+    help="The bridge's; the next five are used too.",
 )
 @click.option(
     "--dir",
@@ -80,7 +65,7 @@ def demo(
     suite_base: str,
     suite_ca: Path | None,
 ) -> None:
-    """Run the bridge with a wallet and an app around it, on this machine alone.
+    """Run the bridge with wallets and apps around it, on this machine alone.
 
     \b
     Examples:
@@ -111,8 +96,9 @@ def _demonstrate(port: int, folder: Path | None, with_synapse: bool) -> None:
         prepare(settings)
         installed = _install() if with_synapse else None
         stop = _stop_on_signals()
-        # Synapse takes the last port itself; until now we only made sure that it is free.
-        taken.pop().close()
+        if installed:
+            # Synapse takes the last port itself; until now we only made sure that it is free.
+            taken.pop().close()
         click.echo("Starting ...")
         world.run(
             settings,
@@ -173,7 +159,7 @@ def make_settings(folder: Path, places: Places, *, extra: str | None = None) -> 
     """
     path, key_file = folder / "config.toml", folder / "bridge.key"
     database = f"sqlite:///{folder.resolve() / 'bridge.db'}"
-    extra = _EXTRA.format(places=places) if extra is None else extra
+    extra = extra_settings(places) if extra is None else extra
     text = config_text(issuer=places.bridge, name=_NAME, database=database, extra=extra)
     if path.exists() and path.read_text() != text:
         raise ConfigError(
@@ -222,21 +208,20 @@ def _install() -> Path:
 def _welcome(places: Places, folder: Path, is_kept: bool, with_synapse: bool) -> str:
     lines = [
         "",
-        "DEMO: the bridge, a throw-away wallet and an app, on this machine alone.",
+        "DEMO: the bridge, throw-away wallets and some apps, on this machine alone.",
         "",
-        f"  Open this:      {places.app}",
+        f"  Open this:      {places.app}  (it leads to each way in)",
+        f"  Matrix app:     {places.app}/matrix",
+        f"  OI chat:        {places.chat}",
+        f"  EOS wallet:     {places.wallet}/eos",
+        f"  Homeserver:     {places.homeserver}  ({SERVER_NAME}; "
+        + ("other Matrix clients can use it too)" if with_synapse else "no Synapse: it stands in)"),
+        "",
+        "  The chats may know people as themselves. To let one know them by an ID that it alone"
+        " sees:",
+        f"    oidc-bridge --config {folder / 'config.toml'} app alone {places.chat}",
+        "",
     ]
-    if with_synapse:
-        lines += [
-            f"  Matrix:         {places.app}/matrix",
-            f"  Homeserver:     {places.homeserver}  ({SERVER_NAME}; other Matrix clients can use"
-            " it too)",
-            "",
-            "  The chat may know people as themselves. To let it know them by an ID that it alone"
-            " sees:",
-            f"    oidc-bridge --config {folder / 'config.toml'} app alone {places.app}",
-            "",
-        ]
     lines += [
         f"  Your account:   {places.bridge}/account",
         f"  Kept in:        {folder}{'' if is_kept else '  (deleted at the end)'}",

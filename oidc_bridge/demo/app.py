@@ -1,12 +1,13 @@
 """The demo app: knows nobody, leaves the sign-in to the bridge, and shows what it was told."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from flask import Flask, Response, make_response, render_template, request, session, url_for
 
+from oidc_bridge.demo.doors import Door, doors_of
 from oidc_bridge.demo.pages import DemoError, check_form, make_flask, read_field, see_other
 from oidc_bridge.demo.places import Places
 from oidc_bridge.demo.relying_party import Pending, RelyingParty, SignedIn
@@ -45,11 +46,10 @@ def create_app(
     *,
     service: str,
     clock: Callable[[], datetime],
-    chat_url: str | None = None,
 ) -> Flask:
     """Return the demo app as a WSGI application."""
-    app = make_flask("app", service=service, origin=places.app)
-    pages = Pages(party, clock, f"{places.bridge}/account", chat_url)
+    app = make_flask("app", service=service, origin=places.app, frames=(places.bridge,))
+    pages = Pages(party, clock, f"{places.bridge}/account", doors_of(places))
     app.get("/")(pages.front)
     app.get("/login")(pages.begin)
     app.get("/callback")(pages.callback)
@@ -66,7 +66,7 @@ class Pages:
     party: RelyingParty
     clock: Callable[[], datetime]
     account_url: str
-    chat_url: str | None
+    doors: Sequence[Door]
     visitors: Visitors = field(default_factory=Visitors, repr=False)
 
     def front(self) -> str:
@@ -81,7 +81,7 @@ class Pages:
             refresh_url=url_for("refresh") if known and known.refresh_token else None,
             log_out_url=url_for("log_out"),
             account_url=self.account_url,
-            chat_url=self.chat_url,
+            doors=self.doors,
             error=_told(visitor.error),
         )
 

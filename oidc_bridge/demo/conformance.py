@@ -14,9 +14,12 @@ from pathlib import Path
 from oidc_bridge.config import Settings
 from oidc_bridge.demo import servers
 from oidc_bridge.demo.certificate import write_certificate
+from oidc_bridge.demo.hub import Hub
 from oidc_bridge.demo.places import Places
+from oidc_bridge.demo.profiles import Profiles
 from oidc_bridge.demo.suite import Suite, configuration, static_clients
-from oidc_bridge.demo.world import dispose, make_wallet
+from oidc_bridge.demo.wallet_page import create_wallet
+from oidc_bridge.demo.world import dispose, make_people
 from oidc_bridge.factory import bare_app, create_app, make_courier
 from oidc_bridge.web import system_clock
 
@@ -96,12 +99,14 @@ def run(
         ready: Called when all pages can be opened.
     """
     plain, bridge = bare_app(settings), create_app(settings)
+    people, profiles = make_people(places, seed), Profiles(Hub(places.hub))
+    wallet = create_wallet(places, people, profiles, service=settings.name, clock=system_clock)
     certificate = write_certificate(folder, now=system_clock())
     with ExitStack() as stack:
         for user_of_database in (plain, bridge):
             stack.callback(dispose, user_of_database)
         stack.enter_context(servers.serve(bridge, taken[0], certificate=certificate))
-        stack.enter_context(servers.serve(make_wallet(settings, places, seed), taken[1]))
+        stack.enter_context(servers.serve(wallet, taken[1]))
         stack.enter_context(servers.deliver(plain, make_courier(settings)))
         ready()
         stop.wait()

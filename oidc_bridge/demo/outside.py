@@ -49,10 +49,15 @@ class Ask(Protocol):
         *,
         form: Mapping[str, str] | None = None,
         document: Mapping[str, object] | None = None,
+        text: str | None = None,
         basic: tuple[str, str] | None = None,
         bearer: str | None = None,
+        origin: str | None = None,
     ) -> Reply:
-        """Send a form or a JSON document, and return the answer.
+        """Send a form, a JSON document or a text, and return the answer.
+
+        Args:
+            origin: Of the app that asks, as browsers send it along.
 
         Raises:
             FetchError: ``fetch_failed`` if there was none.
@@ -66,18 +71,20 @@ def ask(
     *,
     form: Mapping[str, str] | None = None,
     document: Mapping[str, object] | None = None,
+    text: str | None = None,
     basic: tuple[str, str] | None = None,
     bearer: str | None = None,
+    origin: str | None = None,
 ) -> Reply:
     """Ask over the network; see `Ask`."""
-    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    headers = headers_of(bearer=bearer, origin=origin)
     try:
         with requests.Session() as session:
             session.trust_env = False
             answer = session.request(
                 method,
                 url,
-                data=form,
+                data=form if text is None else text.encode(),
                 json=document,
                 auth=basic,
                 headers=headers,
@@ -87,3 +94,9 @@ def ask(
     except requests.RequestException as error:
         raise FetchError("fetch_failed", type(error).__name__) from error
     return Reply(answer.status_code, answer.content, answer.headers.get("Content-Type", ""))
+
+
+def headers_of(*, bearer: str | None, origin: str | None) -> dict[str, str]:
+    """Return the headers of a request; see `Ask`."""
+    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    return headers | ({"Origin": origin} if origin else {})

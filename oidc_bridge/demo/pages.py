@@ -19,13 +19,21 @@ class DemoError(BridgeError):
     """What an app tells its person: a code, and a sentence in place of the detail."""
 
 
-def make_flask(kind: str, *, service: str, origin: str, leads_to: Sequence[str] = ()) -> Flask:
+def make_flask(
+    kind: str,
+    *,
+    service: str,
+    origin: str,
+    leads_to: Sequence[str] = (),
+    frames: Sequence[str] = ("'none'",),
+) -> Flask:
     """Return an app at *origin* that looks like the bridge and says that it is a demo.
 
     Args:
         kind: Sets its cookie apart: on localhost all ports share their cookies.
         service: What it calls the bridge.
         leads_to: Origins where its forms may end.
+        frames: Origins whose pages it may show inside of its own.
     """
     templates = data_dir("templates")
     app = Flask(
@@ -44,10 +52,12 @@ def make_flask(kind: str, *, service: str, origin: str, leads_to: Sequence[str] 
     app.jinja_options = {"autoescape": True}
     dress(app)
     host = urlsplit(origin).netloc
+    form_targets = " ".join(("'self'", *leads_to))
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
-        " base-uri 'none'; frame-ancestors 'none'; form-action "
-    ) + " ".join(("'self'", *leads_to))
+        f" connect-src 'self'; frame-src {' '.join(frames)}; base-uri 'none';"
+        f" frame-ancestors 'none'; form-action {form_targets}"
+    )
 
     @app.before_request
     def be_at_home() -> AnyResponse | None:

@@ -10,7 +10,7 @@ class Places:
     """The origins of one demo, as browsers spell them.
 
     Attributes:
-        port: The bridge's; the next four belong to the demo too.
+        port: The bridge's; the next five belong to the demo too.
     """
 
     port: int
@@ -22,23 +22,28 @@ class Places:
 
     @property
     def wallet(self) -> str:
-        """The demo wallet, and the name service."""
+        """The demo wallets, and what they ask: name services, a chain's node, storage."""
         return self._origin(1)
 
     @property
     def app(self) -> str:
-        """The demo app, and the demo chat below ``/matrix``."""
+        """The demo app, and a Matrix app below ``/matrix``."""
         return self._origin(2)
 
     @property
-    def pictures(self) -> str:
-        """One picture by https, because the bridge believes no other address of a picture."""
+    def hub(self) -> str:
+        """What people store, to be read, and one picture: the bridge believes https alone here."""
         return f"https://localhost:{self.port + 3}"
 
     @property
-    def homeserver(self) -> str:
-        """Synapse; its ``public_baseurl`` has a slash at the end, this has none."""
+    def chat(self) -> str:
+        """The chat that signs in as OI Chat did: wallets give each origin a key of its own."""
         return self._origin(4)
+
+    @property
+    def homeserver(self) -> str:
+        """Synapse, or what stands in for it. Its address has no slash at the end here."""
+        return self._origin(5)
 
     def _origin(self, offset: int) -> str:
         return f"http://localhost:{self.port + offset}"

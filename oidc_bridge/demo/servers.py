@@ -102,5 +102,5 @@ def _port_taken(port: int) -> BridgeError:
     return BridgeError(
         "port_taken",
         f"something else listens on port {port} of this machine, or it may not be used."
-        " Stop that, or choose others: `oidc-bridge demo --port 9000` takes 9000 to 9004",
+        " Stop that, or choose others: `oidc-bridge demo --port 9000` takes 9000 to 9005",
     )

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import threading
 import venv
@@ -14,6 +15,7 @@ from pathlib import Path
 from oidc_bridge.demo.outside import ask
 from oidc_bridge.demo.places import SERVER_NAME, Places
 from oidc_bridge.errors import BridgeError, FetchError
+from oidc_bridge.origins import read_origin
 
 REQUIREMENT = "matrix-synapse[oidc]~=1.163"
 _FAST = {"per_second": 1000, "burst_count": 1000}
@@ -90,12 +92,17 @@ def run(
         BridgeError: ``synapse_start`` with the end of its log.
     """
     log = folder / "synapse.log"
-    command = [str(_python(installed)), "-I", "-m", "synapse.app.homeserver"]
+    # Nothing but what was installed, and the module: neither this folder nor the user's own.
+    command = [str(_python(installed)), "-s", "-P", "-m", "synapse.app.homeserver"]
     with log.open("wb") as log_file:
         process = subprocess.Popen(  # noqa: S603 - as above
             [*command, "-c", "homeserver.yaml", "-c", str(provider_yaml.resolve())],
             cwd=folder,
-            env={**os.environ, "SSL_CERT_FILE": str(trust.resolve())},
+            env={
+                **os.environ,
+                "SSL_CERT_FILE": str(trust.resolve()),
+                "PYTHONPATH": str(_write_module(folder).resolve()),
+            },
             stdout=log_file,
             stderr=subprocess.STDOUT,
             # Ctrl-C is for us; we stop it when its last request has been answered.
@@ -111,6 +118,19 @@ def run(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _write_module(folder: Path) -> Path:
+    """Copy the bridge's module beside Synapse's settings; return the folder to import it from.
+
+    It is what ``pip install --no-deps oidc-bridge`` would put there, as far as Synapse loads it.
+    """
+    place, package = folder / "module", Path(__file__).parents[1]
+    for name in ("__init__.py", "matrix/__init__.py", "matrix/synapse_module.py"):
+        target = place / package.name / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package / name, target)
+    return place
 
 
 def _wait(process: subprocess.Popen[bytes], places: Places, log: Path) -> None:
@@ -133,7 +153,7 @@ def _settings(places: Places) -> dict[str, object]:
         "public_baseurl": f"{places.homeserver}/",
         "listeners": [
             {
-                "port": places.port + 4,
+                "port": read_origin(places.homeserver).port,
                 "bind_addresses": ["127.0.0.1"],
                 "type": "http",
                 "tls": False,
@@ -149,7 +169,8 @@ def _settings(places: Places) -> dict[str, object]:
         "trusted_key_servers": [],
         "suppress_key_server_warning": True,
         "federation_domain_whitelist": [],
-        "password_config": {"enabled": False},
+        # For the bridge's module; people have no passwords of Synapse's own.
+        "password_config": {"enabled": True, "localdb_enabled": False},
         # The demo's picture comes from loopback.
         "ip_range_whitelist": ["127.0.0.0/8", "::1/128"],
         # A prefix test: without the slash, :8002 would let :80021 in.

@@ -27,12 +27,17 @@ _YEAR = timedelta(days=365)
 
 @dataclass(frozen=True, slots=True)
 class AuthRequest:
-    """What a wallet reads in an ``authRequest``."""
+    """What a wallet reads in an ``authRequest``.
+
+    Attributes:
+        publishes: Whether the person's public profile is to tell where the app stores its data.
+    """
 
     transit_key: bytes
     origin: str
     redirect_uri: str
     app_name: str | None = None
+    publishes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class Wallet:
             "private_key": encrypt(app_key.hex().encode("ascii"), request.transit_key),
             "public_keys": [self.identity_public_key.hex()],
             "appPrivateKeyFromWalletSalt": None,
-            "profile": self._profile(),
+            "profile": self.profile(),
         }
         if self.username is not None and self.protocol == "1.3.1":
             claims["username"] = self.username
@@ -127,7 +132,8 @@ class Wallet:
             "version": self.protocol,
         }
 
-    def _profile(self) -> dict[str, object]:
+    def profile(self) -> dict[str, object]:
+        """Return what the person says of themselves, in the words of schema.org."""
         profile: dict[str, object] = {"@type": "Person", "@context": "http://schema.org"}
         if self.display_name is not None:
             profile["name"] = self.display_name
@@ -172,7 +178,9 @@ def parse_auth_request(text: str) -> AuthRequest:
     details = token.payload.get("appDetails")
     name = details.get("name") if isinstance(details, dict) else None
     app_name = name if isinstance(name, str) else None
-    return AuthRequest(transit_key.format(), origin, redirect_uri, app_name)
+    scopes = token.payload.get("scopes")
+    publishes = isinstance(scopes, list) and "publish_data" in scopes
+    return AuthRequest(transit_key.format(), origin, redirect_uri, app_name, publishes)
 
 
 def _digest(data: bytes) -> bytes:

@@ -4,7 +4,7 @@ On the same port it plays two name services: the Stacks API's, for names of thre
 BNS v2's, for those of two.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
@@ -13,15 +13,22 @@ from flask import Flask, Response, jsonify, make_response, render_template, url_
 from oidc_bridge.demo.pages import DemoError, check_form, make_flask, read_field, see_other
 from oidc_bridge.demo.people import People, Person
 from oidc_bridge.demo.places import Places
+from oidc_bridge.demo.profiles import Profiles
 from oidc_bridge.demo.wallet import AuthRequest, parse_auth_request
 from oidc_bridge.errors import ProofError
 
 
 def create_wallet(
-    places: Places, people: People, *, service: str, clock: Callable[[], datetime]
+    places: Places,
+    people: People,
+    profiles: Profiles,
+    *,
+    service: str,
+    clock: Callable[[], datetime],
 ) -> Flask:
-    """Return the wallet as a WSGI application."""
-    app = make_flask("wallet", service=service, origin=places.wallet, leads_to=(places.bridge,))
+    """Return the wallet as a WSGI application; it publishes what apps ask for in *profiles*."""
+    askers = (places.bridge, places.chat)
+    app = make_flask("wallet", service=service, origin=places.wallet, leads_to=askers)
 
     @app.get("/")
     def front() -> str:
@@ -30,7 +37,7 @@ def create_wallet(
     @app.get("/auth")
     def choose() -> Response:
         text = read_field("authRequest")
-        asking = read_auth_request(text, bridge=places.bridge)
+        asking = read_auth_request(text, askers=askers)
         return make_response(
             render_template(
                 "demo/wallet.html",
@@ -47,10 +54,12 @@ def create_wallet(
     def answer() -> Response:
         check_form()
         text = read_field("authRequest")
-        read_auth_request(text, bridge=places.bridge)
+        asking = read_auth_request(text, askers=askers)
         person = people.find(read_field("identity"))
         if person is None:
             raise DemoError("identity_unknown", "There is nobody of that name in this wallet.")
+        if asking.publishes:
+            profiles.add_app(person.wallet, asking.origin)
         return see_other(person.wallet.answer_url(text, now=clock()))
 
     @app.post("/identities")
@@ -60,17 +69,22 @@ def create_wallet(
         query = urlencode({"authRequest": read_field("authRequest")})
         return see_other(f"{url_for('choose')}?{query}")
 
-    _add_names(app, people)
+    _add_names(app, people, profiles)
     return app
 
 
-def _add_names(app: Flask, people: People) -> None:
+def _add_names(app: Flask, people: People, profiles: Profiles) -> None:
     @app.get("/v1/names/<name>")
     def name_owner(name: str) -> Response:
         owner = people.names.get(name)
         if owner is None or not _is_subdomain(name):
             return make_response(jsonify(error="cannot find this name"), 404)
-        return jsonify(address=owner.c32, blockchain="stacks", status="registered_subdomain")
+        return jsonify(
+            address=owner.c32,
+            blockchain="stacks",
+            status="registered_subdomain",
+            zonefile=profiles.zone_file(name, owner),
+        )
 
     @app.get("/v1/addresses/stacks/<address>")
     def subdomains_of(address: str) -> Response:
@@ -99,8 +113,8 @@ def _row_v2(name: str, owner: str) -> dict[str, object]:
     return {"full_name": name, "owner": owner, "renewal_height": "0", "revoked": False}
 
 
-def read_auth_request(text: str, *, bridge: str) -> AuthRequest:
-    """Return what *text* asks, if the bridge asks it.
+def read_auth_request(text: str, *, askers: Sequence[str]) -> AuthRequest:
+    """Return what *text* asks, if one of the origins in *askers* asks it.
 
     Raises:
         DemoError: ``request_malformed``; ``request_foreign`` if the answer would go elsewhere.
@@ -115,10 +129,9 @@ def read_auth_request(text: str, *, bridge: str) -> AuthRequest:
     # backslashes are read differently by different parsers.
     uri = asking.redirect_uri
     is_plain = uri.isascii() and uri.isprintable() and not set(' \\"<>') & set(uri)
-    if asking.origin != bridge or not uri.startswith(f"{bridge}/") or not is_plain:
-        raise DemoError(
-            "request_foreign", "This wallet answers its own demo's bridge and no other."
-        )
+    is_home = uri.startswith(f"{asking.origin}/")
+    if asking.origin not in askers or not is_home or not is_plain:
+        raise DemoError("request_foreign", "This wallet answers its own demo and nobody else.")
     return asking
 
 

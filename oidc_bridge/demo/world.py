@@ -4,129 +4,107 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from flask import Flask, Response, current_app
-from sqlalchemy import Connection
+from flask import Flask
 
-from oidc_bridge.config import Settings, data_dir
+from oidc_bridge.config import Settings
 from oidc_bridge.demo import servers, synapse
 from oidc_bridge.demo.app import create_app as create_demo_app
 from oidc_bridge.demo.certificate import write_certificate
+from oidc_bridge.demo.chain import Node
+from oidc_bridge.demo.chat import create_chat
+from oidc_bridge.demo.clients import (
+    allow_own_chats,
+    demo_client,
+    homeserver_client,
+    make_party,
+    register,
+)
+from oidc_bridge.demo.doors import password_links
+from oidc_bridge.demo.eos import EosWay
+from oidc_bridge.demo.eos_account import make_account
+from oidc_bridge.demo.eos_wallet import EosWallet
+from oidc_bridge.demo.hub import Hub
 from oidc_bridge.demo.matrix import Chat, Homeserver
+from oidc_bridge.demo.oichat import OiChatClient
 from oidc_bridge.demo.outside import Ask, ask
 from oidc_bridge.demo.people import People
 from oidc_bridge.demo.places import SERVER_NAME, Places
+from oidc_bridge.demo.profiles import Profiles
 from oidc_bridge.demo.relying_party import RelyingParty
+from oidc_bridge.demo.stand_in import StandIn
 from oidc_bridge.demo.wallet_page import create_wallet
-from oidc_bridge.errors import BridgeError
+from oidc_bridge.demo.widget import WidgetHost
 from oidc_bridge.factory import bare_app, create_app, make_fetch
 from oidc_bridge.logout import Courier
-from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, snippet
-from oidc_bridge.oidc.client import Client
-from oidc_bridge.oidc.scopes import SCOPES
-from oidc_bridge.seal import new_secret
-from oidc_bridge.storage import db, write
-from oidc_bridge.storage.apps import add_client, add_secret, get_client
-from oidc_bridge.storage.rulings import rule_app
-from oidc_bridge.storage.whitelist import AppRule, find_rule
+from oidc_bridge.matrix.synapse import module_snippet, snippet
+from oidc_bridge.storage import db
 from oidc_bridge.web import system_clock
 
-PORTS = 5
+PORTS = 6
 
 
-def demo_client(places: Places) -> Client:
-    """Return the demo app's registration."""
-    return Client(
-        id="demo-app",
-        name="Demo app",
-        kind="web",
-        redirect_uris=(f"{places.app}/callback",),
-        secret_digests=(),
-        auth_methods=("client_secret_basic",),
-        scopes=tuple(SCOPES),
-        required_scopes=("openid",),
-        backchannel_logout_uri=f"{places.app}/backchannel-logout",
-    )
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around the bridge in one demo.
+
+    Attributes:
+        service: What the bridge is called.
+        people: Who is in the wallet; the chain's account comes from their seed too.
+    """
+
+    places: Places
+    service: str
+    people: People
+    clock: Callable[[], datetime] = system_clock
+    ask: Ask = ask
+
+    @property
+    def homeserver(self) -> Homeserver:
+        """The homeserver, as Matrix apps see it."""
+        return Homeserver(self.places.homeserver, self.ask)
+
+    def wallet(self, hub: Hub) -> Flask:
+        """Return the demo wallets, and what they ask."""
+        app = create_wallet(
+            self.places, self.people, Profiles(hub), service=self.service, clock=self.clock
+        )
+        account = make_account(self.people.seed)
+        app.register_blueprint(hub.writing())
+        app.register_blueprint(Node(account, self.clock).views())
+        app.register_blueprint(EosWallet(account).views())
+        return app
+
+    def app(self, party: RelyingParty) -> Flask:
+        """Return the demo app, and the Matrix app in it."""
+        places = self.places
+        app = create_demo_app(places, party, service=self.service, clock=self.clock)
+        back = f"{places.app}/matrix/signed-in"
+        chat = Chat(self.homeserver, SERVER_NAME, back, password_links(places))
+        for part in (
+            chat,
+            EosWay(chat, places, self.ask),
+            WidgetHost(chat, f"{places.bridge}/widget", places.app),
+        ):
+            app.register_blueprint(part.views())
+        return app
+
+    def chat(self) -> Flask:
+        """Return the chat that signs in as OI Chat did."""
+        client = OiChatClient(self.places, self.homeserver, self.ask)
+        return create_chat(client, service=self.service, clock=self.clock)
+
+    def stand_in(self, party: RelyingParty) -> Flask:
+        """Return the homeserver where no Synapse is; *party* is its registration."""
+        return StandIn(SERVER_NAME, party, self.clock).site()
 
 
-def homeserver_client(places: Places) -> Client:
-    """Return Synapse's registration: what ``client add synapse --homeserver`` makes."""
-    return Client(
-        id="synapse",
-        name=SERVER_NAME,
-        kind="homeserver",
-        redirect_uris=(callback_uri(places.homeserver),),
-        secret_digests=(),
-        auth_methods=("client_secret_basic", "client_secret_post"),
-        scopes=("openid", "profile"),
-        required_scopes=("openid",),
-        server_name=SERVER_NAME,
-        backchannel_logout_uri=backchannel_uri(places.homeserver),
-    )
-
-
-def register(client: Client) -> str:
-    """Register *client*, unless an earlier run in the same folder did; return a new secret."""
-    secret = new_secret()
-
-    def keep(connection: Connection) -> None:
-        try:
-            get_client(connection, client.id)
-        except BridgeError:
-            add_client(connection, client, now=system_clock())
-        add_secret(connection, client.id, secret, now=system_clock())
-
-    write(keep)
-    return secret
-
-
-def allow_own_chat(places: Places) -> None:
-    """Let the demo chat know people as themselves, unless somebody has said otherwise since."""
-
-    def keep(connection: Connection) -> None:
-        if find_rule(connection, places.app) is None:
-            rule_app(connection, AppRule(places.app, "allow"), now=system_clock())
-
-    write(keep)
-
-
-def make_party(places: Places, secret: str, *, ask: Ask = ask) -> RelyingParty:
-    """Return the demo app's half of OpenID Connect."""
-    client = demo_client(places)
-    return RelyingParty(
-        places.bridge, client.id, secret, client.redirect_uris[0], client.scopes, ask
-    )
-
-
-def make_wallet(settings: Settings, places: Places, seed: bytes) -> Flask:
-    """Return the demo wallet, with the people that *seed* makes."""
-    people = People(seed, picture=f"{places.pictures}/picture.png")
-    return create_wallet(places, people, service=settings.name, clock=system_clock)
-
-
-def make_app(settings: Settings, places: Places, party: RelyingParty, *, with_chat: bool) -> Flask:
-    """Return the demo app, and the demo chat in it if there is a homeserver."""
-    chat_url = f"{places.app}/matrix" if with_chat else None
-    app = create_demo_app(
-        places, party, service=settings.name, clock=system_clock, chat_url=chat_url
-    )
-    if chat_url:
-        homeserver = Homeserver(places.homeserver, ask)
-        app.register_blueprint(Chat(homeserver, SERVER_NAME, f"{chat_url}/signed-in").views())
-    return app
-
-
-def make_pictures() -> Flask:
-    """Return a server of one picture, the one that `People` names."""
-    app = Flask(f"{__package__}.pictures", static_folder=None)
-
-    @app.get("/picture.png")
-    def picture() -> Response:
-        body = (data_dir("templates") / "static" / "icon.png").read_bytes()
-        return current_app.response_class(body, mimetype="image/png")
-
-    return app
+def make_people(places: Places, seed: bytes) -> People:
+    """Return the people that *seed* makes."""
+    return People(seed, picture=f"{places.hub}/picture.png")
 
 
 def run(
@@ -145,24 +123,28 @@ def run(
     Args:
         folder: For what the servers keep; the database is at head and has its keys.
         seed: Of the people's keys.
-        taken: Sockets for bridge, wallet, app and pictures, in this order.
+        taken: Sockets for bridge, wallet, app, hub and chat, in this order, and for the homeserver
+            if it is not Synapse, which takes its port itself.
         ready: Called when all pages can be opened.
         installed_synapse: Where Synapse is installed; None for a demo without.
     """
     plain = bare_app(settings)
+    app, homeserver = demo_client(places), homeserver_client(places)
     with plain.app_context():
-        party = make_party(places, register(demo_client(places)))
-        homeserver_secret = register(homeserver_client(places)) if installed_synapse else ""
-        if installed_synapse:
-            allow_own_chat(places)
-    bridge = create_app(settings)
+        party, its_party = (make_party(one, places, register(one)) for one in (app, homeserver))
+        allow_own_chats(places)
     certificate = write_certificate(folder, now=system_clock())
+    bridge, hub = create_app(settings), Hub(places.hub)
+    around = Around(places, settings.name, make_people(places, seed))
     sites: list[tuple[Flask, Path | None]] = [
         (bridge, None),
-        (make_wallet(settings, places, seed), None),
-        (make_app(settings, places, party, with_chat=installed_synapse is not None), None),
-        (make_pictures(), certificate),
+        (around.wallet(hub), None),
+        (around.app(party), None),
+        (hub.reading(), certificate),
+        (around.chat(), None),
     ]
+    if not installed_synapse:
+        sites.append((around.stand_in(its_party), None))
     post = make_fetch(settings).post_form
     courier = Courier(settings.issuer, settings.seal(), post, system_clock)
     with ExitStack() as stack:
@@ -174,7 +156,7 @@ def run(
         if installed_synapse:
             home = folder / "synapse"
             synapse.write_settings(home, places)
-            provider = _write_provider(home, settings, places, homeserver_secret)
+            provider = _write_provider(home, settings, places, its_party.client_secret)
             stack.enter_context(
                 synapse.run(installed_synapse, home, provider, places=places, trust=certificate)
             )
@@ -183,18 +165,14 @@ def run(
 
 
 def _write_provider(home: Path, settings: Settings, places: Places, secret: str) -> Path:
-    """Write what ``oidc-bridge synapse-config synapse --new-secret`` prints."""
+    """Write what ``oidc-bridge synapse-config synapse --new-secret --with-module`` prints."""
     path = home / "oidc.yaml"
     path.touch(mode=0o600)
-    client = homeserver_client(places)
+    client, line = homeserver_client(places), ("client_secret", secret)
+    issuer, name = settings.issuer, settings.name
     path.write_text(
-        snippet(
-            client.id,
-            client.scopes,
-            issuer=settings.issuer,
-            name=settings.name,
-            secret_line=("client_secret", secret),
-        )
+        snippet(client.id, client.scopes, issuer=issuer, name=name, secret_line=line)
+        + module_snippet(client.id, issuer=issuer, secret_line=line)
     )
     return path
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -10,16 +11,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from oidc_bridge.cli.demo import make_settings
 from oidc_bridge.config import Settings
-from oidc_bridge.demo import world
-from oidc_bridge.demo.app import create_app as create_demo_app
-from oidc_bridge.demo.outside import Reply
+from oidc_bridge.demo import clients, world
+from oidc_bridge.demo.hub import Hub
+from oidc_bridge.demo.outside import Reply, headers_of
 from oidc_bridge.demo.people import People
 from oidc_bridge.demo.places import Places
-from oidc_bridge.demo.wallet_page import create_wallet
 from oidc_bridge.factory import bare_app, create_app
 from oidc_bridge.ports import Fetched
-from oidc_bridge.sections import NameLookup, Names, WebWallet
 from oidc_bridge.storage import db
 from tests.conftest import Clock
 from tests.driver import fields_of
@@ -40,14 +40,24 @@ class Net:
         *,
         form: Mapping[str, str] | None = None,
         document: Mapping[str, object] | None = None,
+        text: str | None = None,
         basic: tuple[str, str] | None = None,
         bearer: str | None = None,
+        origin: str | None = None,
     ) -> Reply:
-        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        headers = headers_of(bearer=bearer, origin=origin)
+        data = form if text is None else text.encode()
         answer = self._client(url).open(
-            url, method=method, data=form, json=document, auth=basic, headers=headers
+            url, method=method, data=data, json=document, auth=basic, headers=headers
         )
         return Reply(answer.status_code, answer.data, answer.content_type)
+
+    def post_json(
+        self, url: str, document: Mapping[str, object], *, max_bytes: int, budget: float
+    ) -> Fetched:
+        answer = self.ask("POST", url, document=document)
+        assert len(answer.body) <= max_bytes
+        return Fetched(answer.status, answer.body)
 
     def fetch(self, url: str, *, max_bytes: int, budget: float | None = None) -> Fetched:
         answer = self._client(url).get(url)
@@ -119,38 +129,39 @@ def origin_of(url: str) -> str:
 
 
 @pytest.fixture
-def demo_settings(settings: Settings) -> Settings:
-    return settings.model_copy(
-        update={
-            "issuer": PLACES.bridge,
-            "name": "Demo bridge",
-            "wallets": (WebWallet(name="Demo wallet", url=f"{PLACES.wallet}/auth"),),
-            "names": Names(
-                services=(
-                    NameLookup(url=PLACES.wallet, labels=frozenset({3})),
-                    NameLookup(url=PLACES.wallet, labels=frozenset({2})),
-                )
-            ),
-        }
-    )
+def demo_settings(settings: Settings, tmp_path: Path) -> Settings:
+    """Return the settings of a demo's own folder, at the database of this test."""
+    made = make_settings(tmp_path, PLACES)
+    kept = {"database": settings.database, "key_file": settings.key_file}
+    return made.model_copy(update={**kept, "private_ca": None})
 
 
 @pytest.fixture
 def people() -> People:
-    return People(b"\x5e" * 32, picture=f"{PLACES.pictures}/picture.png")
+    return world.make_people(PLACES, b"\x5e" * 32)
 
 
 @pytest.fixture
 def net(demo_settings: Settings, people: People, clock: Clock) -> Iterator[Net]:
-    net = Net()
+    net, parties = Net(), {}
     with bare_app(demo_settings).app_context():
-        secret = world.register(world.demo_client(PLACES))
+        for client in (clients.demo_client(PLACES), clients.homeserver_client(PLACES)):
+            secret = clients.register(client)
+            parties[client.id] = clients.make_party(client, PLACES, secret, ask=net.ask)
+        clients.allow_own_chats(PLACES)
         db.engine.dispose()
-    bridge = create_app(demo_settings, clock=clock, fetch=net.fetch)
-    party = world.make_party(PLACES, secret, ask=net.ask)
-    net.sites[PLACES.bridge] = bridge
-    net.sites[PLACES.wallet] = create_wallet(PLACES, people, service="Demo bridge", clock=clock)
-    net.sites[PLACES.app] = create_demo_app(PLACES, party, service="Demo bridge", clock=clock)
+    bridge = create_app(demo_settings, clock=clock, fetch=net.fetch, post_json=net.post_json)
+    hub = Hub(PLACES.hub)
+    around = world.Around(PLACES, demo_settings.name, people, clock, net.ask)
+    sites = {
+        PLACES.bridge: bridge,
+        PLACES.wallet: around.wallet(hub),
+        PLACES.app: around.app(parties["demo-app"]),
+        PLACES.hub: hub.reading(),
+        PLACES.chat: around.chat(),
+        PLACES.homeserver: around.stand_in(parties[clients.HOMESERVER]),
+    }
+    net.sites.update(sites)
     yield net
     with bridge.app_context():
         db.engine.dispose()

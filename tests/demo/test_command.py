@@ -15,7 +15,7 @@ from cryptography import x509
 from oidc_bridge.cli import cli
 from oidc_bridge.cli.demo import make_settings
 from oidc_bridge.config import Settings, load
-from oidc_bridge.demo import servers, synapse, world
+from oidc_bridge.demo import clients, servers, synapse
 from oidc_bridge.demo.certificate import write_certificate
 from oidc_bridge.demo.places import Places
 from oidc_bridge.errors import BridgeError, ConfigError
@@ -33,7 +33,7 @@ def test_the_folders_config_is_what_the_demo_runs_with(tmp_path: Path) -> None:
 
     assert settings.model_dump() == load(tmp_path / "config.toml").model_dump()
     assert settings.issuer == "http://localhost:8000"
-    assert settings.allow_private == {PLACES.wallet, PLACES.app, PLACES.homeserver}
+    assert settings.allow_private == {PLACES.wallet, PLACES.app, PLACES.homeserver, PLACES.hub}
     assert stat.S_IMODE((tmp_path / "bridge.key").stat().st_mode) == 0o600
 
 
@@ -72,7 +72,7 @@ def test_a_real_bridges_folder_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_second_run_in_a_folder_registers_nothing_twice(settings: Settings) -> None:
     with bare_app(settings).app_context():
-        secrets = {world.register(world.demo_client(PLACES)) for _ in range(3)}
+        secrets = {clients.register(clients.demo_client(PLACES)) for _ in range(3)}
         with read() as connection:
             (client,) = all_clients(connection)
         db.engine.dispose()
@@ -83,11 +83,11 @@ def test_a_second_run_in_a_folder_registers_nothing_twice(settings: Settings) ->
 
 def test_the_demos_chat_is_allowed_until_somebody_says_otherwise(settings: Settings) -> None:
     with bare_app(settings).app_context():
-        world.allow_own_chat(PLACES)
+        clients.allow_own_chats(PLACES)
         with read() as connection:
             first = find_rule(connection, PLACES.app)
         write(lambda c: set_rule(c, AppRule(PLACES.app, "alone"), now=NOW))
-        world.allow_own_chat(PLACES)
+        clients.allow_own_chats(PLACES)
         with read() as connection:
             second = find_rule(connection, PLACES.app)
         db.engine.dispose()
@@ -101,13 +101,15 @@ def test_synapse_lets_only_the_demos_own_origin_in_without_a_question(tmp_path: 
     told = json.loads((tmp_path / "home" / "homeserver.yaml").read_text())
 
     assert told["sso"] == {"client_whitelist": ["http://localhost:8002/"]}
-    assert told["public_baseurl"] == "http://localhost:8004/"
+    assert told["public_baseurl"] == "http://localhost:8005/"
     assert told["listeners"][0]["bind_addresses"] == ["127.0.0.1"]
+    assert told["listeners"][0]["port"] == 8005
+    assert told["password_config"] == {"enabled": True, "localdb_enabled": False}
     assert "oidc_providers" not in told
 
 
 def test_synapse_is_told_what_the_command_prints() -> None:
-    client = world.homeserver_client(PLACES)
+    client = clients.homeserver_client(PLACES)
 
     printed = snippet(
         client.id,
@@ -119,7 +121,7 @@ def test_synapse_is_told_what_the_command_prints() -> None:
 
     (provider,) = yaml.safe_load(printed)["oidc_providers"]
     assert provider["client_id"] == client.id
-    assert client.redirect_uris == ("http://localhost:8004/_synapse/client/oidc/callback",)
+    assert client.redirect_uris == ("http://localhost:8005/_synapse/client/oidc/callback",)
 
 
 def test_synapse_comes_as_wheels_only_and_pips_words_are_passed_on(
@@ -173,7 +175,7 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_ports_that_do_not_exist_are_wrong_usage() -> None:
-    assert CliRunner().invoke(cli, ["demo", "--port", "65532"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["demo", "--port", "65531"]).exit_code == 2
 
 
 def test_requests_are_not_written_down(capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,15 +187,17 @@ def test_requests_are_not_written_down(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr() == ("", "")
 
 
-def test_places_are_five_ports_in_a_row() -> None:
+def test_places_are_six_ports_in_a_row() -> None:
     places = Places(9000)
 
-    assert [places.bridge, places.wallet, places.app, places.pictures, places.homeserver] == [
+    homes = [places.bridge, places.wallet, places.app, places.hub, places.chat, places.homeserver]
+    assert homes == [
         "http://localhost:9000",
         "http://localhost:9001",
         "http://localhost:9002",
         "https://localhost:9003",
         "http://localhost:9004",
+        "http://localhost:9005",
     ]
 
 

@@ -56,7 +56,7 @@ def test_cleo_shows_her_picture_and_chooses_a_name(at_wallet: Browser) -> None:
     claims = claims_on(at_wallet.decide("allow", "profile"))
 
     assert claims["preferred_username"] == "cleo.btc"
-    assert claims["picture"] == f"{PLACES.pictures}/picture.png"
+    assert claims["picture"] == f"{PLACES.hub}/picture.png"
     assert claims["refresh token"] == "no"
     assert "Refresh" not in at_wallet.text
 
