@@ -26,7 +26,7 @@ def doors_of(places: Places) -> Sequence[Door]:
         ),
         Door(
             places.chat,
-            "A chat as OI Chat was",
+            "A chat like OI Chat",
             "Proves who you are by the key that your wallet made for it. No page of the bridge’s.",
         ),
         Door(
@@ -38,12 +38,13 @@ def doors_of(places: Places) -> Sequence[Door]:
         Door(
             f"{places.bridge}/account/passwords",
             "An app password",
-            "Made on your account page, for Matrix apps that cannot open a browser.",
+            "Made on your account page, for Matrix apps that cannot open a browser."
+            " Type it in the Matrix app.",
         ),
         Door(
             f"{places.bridge}/account/one-time",
             "A one-time password",
-            "Made there too. It works once, within five minutes.",
+            "Made there too, and typed there too. It works once, within five minutes.",
         ),
         Door(
             f"{places.app}/matrix/widget",
