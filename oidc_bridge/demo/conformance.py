@@ -13,13 +13,14 @@ from pathlib import Path
 
 from oidc_bridge.config import Settings
 from oidc_bridge.demo import servers
+from oidc_bridge.demo.around import make_people
 from oidc_bridge.demo.certificate import write_certificate
 from oidc_bridge.demo.hub import Hub
 from oidc_bridge.demo.places import Places
 from oidc_bridge.demo.profiles import Profiles
 from oidc_bridge.demo.suite import Suite, configuration, static_clients
 from oidc_bridge.demo.wallet_page import create_wallet
-from oidc_bridge.demo.world import dispose, make_people
+from oidc_bridge.demo.world import dispose
 from oidc_bridge.factory import bare_app, create_app, make_courier
 from oidc_bridge.web import system_clock
 

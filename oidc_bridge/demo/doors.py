@@ -21,8 +21,8 @@ def doors_of(places: Places) -> Sequence[Door]:
         Door(
             f"{places.app}/matrix",
             "A Matrix app",
-            "Signs in at a homeserver: by single sign-on where a real Synapse runs, and by passwords"
-            " that the bridge made.",
+            "Signs in at a homeserver: by passwords that the bridge made, and by single sign-on"
+            " where a real Synapse runs.",
         ),
         Door(
             places.chat,

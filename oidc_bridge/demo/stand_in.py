@@ -75,8 +75,11 @@ class StandIn:
 
     def log_in(self) -> Response:
         """Ask the bridge whose password it is."""
-        document = request.get_json()
-        asked = {"user": document["identifier"]["user"], "password": document["password"]}
+        match request.get_json(silent=True):
+            case {"identifier": {"user": str(user)}, "password": str(password)}:
+                asked = {"user": user, "password": password}
+            case _:
+                raise BridgeError("M_BAD_JSON", "Expected a user and a password")
         party = self.party
         reply = party.ask(
             "POST",
@@ -157,5 +160,5 @@ def _bearer() -> str:
 
 
 def _refuse(error: BridgeError) -> Response:
-    status = 401 if error.code == "M_UNKNOWN_TOKEN" else 403
+    status = {"M_UNKNOWN_TOKEN": 401, "M_BAD_JSON": 400}.get(error.code, 403)
     return make_response(jsonify(errcode=error.code, error=error.detail), status)

@@ -13,12 +13,13 @@ from werkzeug.test import TestResponse
 
 from oidc_bridge.cli.demo import make_settings
 from oidc_bridge.config import Settings
-from oidc_bridge.demo import clients, world
+from oidc_bridge.demo import around, clients
 from oidc_bridge.demo.hub import Hub
 from oidc_bridge.demo.outside import Reply, headers_of
 from oidc_bridge.demo.people import People
 from oidc_bridge.demo.places import Places
 from oidc_bridge.factory import bare_app, create_app
+from oidc_bridge.logout import Courier
 from oidc_bridge.ports import Fetched
 from oidc_bridge.storage import db
 from tests.conftest import Clock
@@ -63,6 +64,18 @@ class Net:
         answer = self._client(url).get(url)
         assert len(answer.data) <= max_bytes
         return Fetched(answer.status_code, answer.data)
+
+    def deliver(self, clock: Clock) -> int:
+        """Bring sign-outs to whoever is to be told; return how many were."""
+
+        def post(url: str, fields: dict[str, str], **_: object) -> Fetched:
+            reply = self.ask("POST", url, form=fields)
+            return Fetched(reply.status, reply.body)
+
+        bridge = self.sites[PLACES.bridge]
+        with bridge.app_context():
+            parts = bridge.extensions["oidc_bridge"]
+            return Courier(PLACES.bridge, parts.seal, post, clock).deliver()
 
     def _client(self, url: str) -> FlaskClient:
         return self.sites[origin_of(url)].test_client()
@@ -138,7 +151,7 @@ def demo_settings(settings: Settings, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def people() -> People:
-    return world.make_people(PLACES, b"\x5e" * 32)
+    return around.make_people(PLACES, b"\x5e" * 32)
 
 
 @pytest.fixture
@@ -152,16 +165,17 @@ def net(demo_settings: Settings, people: People, clock: Clock) -> Iterator[Net]:
         db.engine.dispose()
     bridge = create_app(demo_settings, clock=clock, fetch=net.fetch, post_json=net.post_json)
     hub = Hub(PLACES.hub)
-    around = world.Around(PLACES, demo_settings.name, people, clock, net.ask)
-    sites = {
-        PLACES.bridge: bridge,
-        PLACES.wallet: around.wallet(hub),
-        PLACES.app: around.app(parties["demo-app"]),
-        PLACES.hub: hub.reading(),
-        PLACES.chat: around.chat(),
-        PLACES.homeserver: around.stand_in(parties[clients.HOMESERVER]),
-    }
-    net.sites.update(sites)
+    sites = around.Around(PLACES, demo_settings.name, people, clock, net.ask)
+    net.sites.update(
+        {
+            PLACES.bridge: bridge,
+            PLACES.wallet: sites.wallet(hub),
+            PLACES.app: sites.app(parties["demo-app"]),
+            PLACES.hub: hub.reading(),
+            PLACES.chat: sites.chat(),
+            PLACES.homeserver: sites.stand_in(parties[clients.HOMESERVER]),
+        }
+    )
     yield net
     with bridge.app_context():
         db.engine.dispose()

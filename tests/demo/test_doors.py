@@ -5,8 +5,6 @@ import re
 import pytest
 
 from oidc_bridge.demo.doors import doors_of
-from oidc_bridge.logout import Courier
-from oidc_bridge.ports import Fetched
 from tests.conftest import Clock
 from tests.demo.conftest import PLACES, Browser, Net
 from tests.demo.test_journey import plain
@@ -23,19 +21,6 @@ def text_of(page: str, identifier: str) -> str:
     found = re.search(rf'id="{identifier}"[^>]*>([^<]*)<', page)
     assert found, identifier
     return plain(found[1])
-
-
-def deliver(net: Net, clock: Clock) -> int:
-    """Bring sign-outs to whoever is to be told."""
-
-    def post(url: str, fields: dict[str, str], **_: object) -> Fetched:
-        reply = net.ask("POST", url, form=fields)
-        return Fetched(reply.status, reply.body)
-
-    bridge = net.sites[PLACES.bridge]
-    with bridge.app_context():
-        parts = bridge.extensions["oidc_bridge"]
-        return Courier(PLACES.bridge, parts.seal, post, clock).deliver()
 
 
 @pytest.fixture
@@ -115,7 +100,7 @@ def test_removing_the_chats_access_signs_its_device_out(
     assert "localhost:8004" in at_chat.text
     at_chat.send("/account/sign-out-everywhere", confirm="yes")
 
-    assert deliver(net, clock) >= 1
+    assert net.deliver(clock) >= 1
 
     assert "M_UNKNOWN_TOKEN" in at_chat.open(PLACES.chat)
 
@@ -209,7 +194,7 @@ def test_an_app_password_signs_in_at_the_homeserver_until_it_is_ended(
     assert facts_on(page)["known"] == "true"
     at_account.open(f"{PLACES.bridge}/account")
     at_account.send("/account/sign-out-everywhere", confirm="yes")
-    deliver(net, clock)
+    net.deliver(clock)
 
     assert "Your session has ended" in at_account.open(MATRIX)
 

@@ -5,8 +5,6 @@ import re
 from urllib.parse import urlsplit
 
 from oidc_bridge.demo.people import People
-from oidc_bridge.logout import Courier
-from oidc_bridge.ports import Fetched
 from tests.conftest import Clock
 from tests.demo.conftest import PLACES, Browser, Net
 
@@ -114,14 +112,7 @@ def test_sign_out_at_the_bridge_reaches_the_app(at_wallet: Browser, net: Net, cl
     at_wallet.open(f"{PLACES.bridge}/account")
     at_wallet.send("/account/sign-out")
 
-    def post(url: str, fields: dict[str, str], **_: object) -> Fetched:
-        reply = net.ask("POST", url, form=fields)
-        return Fetched(reply.status, reply.body)
-
-    bridge = net.sites[PLACES.bridge]
-    with bridge.app_context():
-        parts = bridge.extensions["oidc_bridge"]
-        assert Courier(PLACES.bridge, parts.seal, post, clock).deliver() == 1
+    assert net.deliver(clock) == 1
 
     page = at_wallet.open(PLACES.app)
     assert "signed_out" in page

@@ -36,6 +36,14 @@ def test_whom_the_bridge_does_not_know_is_not_taken(net: Net, password: str) -> 
     assert (status, answer["errcode"]) == (403, "M_FORBIDDEN")
 
 
+def test_other_ways_to_sign_in_are_not_known_here(net: Net) -> None:
+    document = {"type": "m.login.token", "token": "x"}
+
+    reply = net.ask("POST", f"{CLIENT}/login", document=document)
+
+    assert (reply.status, reply.document()["errcode"]) == (400, "M_BAD_JSON")
+
+
 def test_it_tells_what_it_was_told_and_no_session_of_the_bridges(diana: dict[str, Any]) -> None:
     told = diana["localhost.demo.told"]
 

@@ -167,10 +167,6 @@ def at_front(page: Page, places: Places) -> None:
     page.goto(places.app)
 
 
-def at_matrix(page: Page, places: Places) -> None:
-    page.goto(f"{places.app}/matrix")
-
-
 def at_refused(page: Page, places: Places) -> None:
     type_password(page, places, "ann.demo.id", "a wrong one")
     expect(page.get_by_text("M_FORBIDDEN")).to_be_visible()
@@ -180,29 +176,15 @@ def at_chat(page: Page, places: Places) -> None:
     page.goto(places.chat)
 
 
-def at_mallory(page: Page, places: Places) -> None:
-    connect(page, places, "Mallory")
-    page.get_by_role("button", name="By a signature").click()
-    expect(page.get_by_text("M_FORBIDDEN")).to_be_visible()
-
-
 def at_eos(page: Page, places: Places) -> None:
     page.goto(f"{places.app}/matrix/eos")
 
 
-def at_eos_wallet(page: Page, places: Places) -> None:
-    page.goto(f"{places.app}/matrix/eos")
-    page.goto(str(page.get_by_role("link", name="Open the wallet").get_attribute("href")))
-
-
 def at_eos_signed(page: Page, places: Places) -> None:
-    at_eos_wallet(page, places)
+    at_eos(page, places)
+    page.goto(str(page.get_by_role("link", name="Open the wallet").get_attribute("href")))
     page.get_by_role("button", name="Sign it").click()
     heading(page, "Signed")
-
-
-def at_no_widget(page: Page, places: Places) -> None:
-    page.goto(f"{places.app}/matrix/widget")
 
 
 def at_asking_widget(page: Page, places: Places) -> None:
@@ -212,18 +194,13 @@ def at_asking_widget(page: Page, places: Places) -> None:
 
 PAGES: dict[str, Callable[[Page, Places], None]] = {
     "demo-front": at_front,
-    "demo-matrix": at_matrix,
     "demo-matrix-refused": at_refused,
     "demo-matrix-in": sign_in_by_eos,
     "demo-chat": at_chat,
-    "demo-chat-connected": connect,
     "demo-chat-in": sign_in_at_chat,
-    "demo-chat-refused": at_mallory,
     "demo-eos": at_eos,
-    "demo-eos-wallet": at_eos_wallet,
     "demo-eos-signed": at_eos_signed,
     "demo-widget": at_asking_widget,
-    "demo-widget-out": at_no_widget,
 }
 
 
