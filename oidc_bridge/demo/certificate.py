@@ -11,17 +11,6 @@ from cryptography.x509.oid import NameOID
 
 _LIFE = timedelta(days=30)
 _SLACK = timedelta(minutes=5)
-_USAGE = x509.KeyUsage(
-    digital_signature=True,
-    key_cert_sign=True,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    crl_sign=False,
-    encipher_only=False,
-    decipher_only=False,
-)
 
 
 def write_certificate(folder: Path, *, now: datetime) -> Path:
@@ -30,21 +19,17 @@ def write_certificate(folder: Path, *, now: datetime) -> Path:
     werkzeug's own also names ``*.localhost``, and Synapse refuses the whole certificate for that.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
-        .public_key(public)
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _SLACK)
         .not_valid_after(now + _LIFE)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        # Python 3.13 reads RFC 5280 strictly, and wants these of whoever vouches for somebody.
-        .add_extension(_USAGE, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = folder / "localhost.pem"

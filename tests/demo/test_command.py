@@ -203,3 +203,14 @@ def test_places_are_six_ports_in_a_row() -> None:
 
 def test_help_has_examples() -> None:
     assert "oidc-bridge demo --synapse" in CliRunner().invoke(cli, ["demo", "--help"]).output
+
+
+def test_synapse_gets_the_bridges_module_and_nothing_else_of_it(tmp_path: Path) -> None:
+    place = synapse._write_module(tmp_path)
+
+    written = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    assert written == {
+        "oidc_bridge/__init__.py",
+        "oidc_bridge/matrix/__init__.py",
+        "oidc_bridge/matrix/synapse_module.py",
+    }
