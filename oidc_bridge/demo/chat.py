@@ -5,6 +5,7 @@ What it does for that is in `oichat`.
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -104,8 +105,13 @@ class Pages:
         return see_other(url_for("front"))
 
     def leave(self) -> Response:
-        """Forget this browser."""
+        """Sign out at the homeserver, and forget this browser."""
         check_form()
+        visitor = self._visitor()
+        if visitor.arrived:
+            # It may have ended there already.
+            with suppress(DemoError, FetchError):
+                self.client.homeserver.log_out(visitor.arrived.session)
         self.known.pop(session.pop("id", ""), None)
         return see_other(url_for("front"))
 

@@ -99,7 +99,7 @@ def run(
             [*command, "-c", "homeserver.yaml", "-c", str(provider_yaml.resolve())],
             cwd=folder,
             env={
-                **os.environ,
+                **{n: text for n, text in os.environ.items() if not n.startswith("PYTHON")},
                 "SSL_CERT_FILE": str(trust.resolve()),
                 "PYTHONPATH": str(_write_module(folder).resolve()),
             },

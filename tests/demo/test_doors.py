@@ -59,6 +59,16 @@ def test_a_chat_like_oi_chat_signs_ann_in_as_herself(net: Net, at_chat: Browser,
     assert written.text == (facts["Challenge, used up"] if how == "file" else "")
 
 
+def test_who_leaves_the_chat_is_signed_out_at_the_homeserver(net: Net, at_chat: Browser) -> None:
+    at_chat.send("/sign-in", how="signature", whom="main")
+    stand_in = net.sites[PLACES.homeserver].view_functions["who"].__self__  # type: ignore[attr-defined]
+    assert len(stand_in.devices) == 1
+
+    assert "Connect your wallet" in at_chat.send("/leave")
+
+    assert not stand_in.devices
+
+
 def test_the_chat_has_a_user_of_its_own_too(at_chat: Browser) -> None:
     facts = facts_on(at_chat.send("/sign-in", how="signature", whom="alone"))
 
