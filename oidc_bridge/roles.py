@@ -10,6 +10,7 @@ Right = Literal[
     "read apps",
     "change apps",
     "add apps",
+    "read requests",
     "decide requests",
     "read people",
     "change people",
@@ -37,6 +38,7 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     "read apps": _EVERYBODY,
     "change apps": _OF_APPS,
     "add apps": _ADMINS,
+    "read requests": _EVERYBODY,
     "decide requests": _OF_APPS,
     "read people": _READERS,
     "change people": _ADMINS,
@@ -51,7 +53,7 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
     "change roles": _OWNER,
 }
 # What an app manager may do for the apps that are theirs, and for no others.
-OWN_APPS_ONLY = frozenset[Right]({"read apps", "change apps", "decide requests"})
+OWN_APPS_ONLY = frozenset[Right]({"read apps", "change apps", "read requests", "decide requests"})
 # What nobody does because a browser was left open (ux checklist 52).
 NEEDS_FRESH_PROOF = frozenset[Right]({"change secrets", "rotate keys", "change roles"})
 

@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"S[0-9A-Z]{30,60}")
 _PLACES: tuple[tuple[str, str, Right], ...] = (
     ("admin_home.overview", "Home", "read home"),
     ("admin_apps.overview", "Apps", "read apps"),
-    ("admin_requests.overview", "Requests", "decide requests"),
+    ("admin_requests.overview", "Requests", "read requests"),
     ("admin_people.overview", "People", "read people"),
     ("admin_clients.overview", "Clients", "read clients"),
     ("admin_events.overview", "Events", "read events"),

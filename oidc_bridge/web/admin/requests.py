@@ -30,7 +30,7 @@ from oidc_bridge.web.admin.pages import admin_page, argument, short_label
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(
-    "requests", "/requests", {"overview": "decide requests", "decide": "decide requests"}
+    "requests", "/requests", {"overview": "read requests", "decide": "decide requests"}
 )
 
 _PLACE = re.compile(r"([0-9]{1,16})\.([A-Za-z0-9_-]{22})")
@@ -106,6 +106,7 @@ def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
         wrong=wrong,
         ticked=ticked,
         given=request.form,
+        may_decide=the_admin().may("decide requests"),
         may_read_people=the_admin().may("read people"),
         decide_url=url_for("admin_requests.decide"),
         first_url=first_url if after else None,

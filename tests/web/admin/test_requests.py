@@ -196,6 +196,22 @@ def test_an_auditor_decides_nothing(app: Flask, an_admin: Admins, three: list[st
     assert set(outcomes(app).values()) == {(None, "")}
 
 
+def test_an_auditor_reads_who_waits_and_what_was_decided_and_has_no_button(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    decide(an_admin("admin"), "decline", three[:1], reason="Not yet.")
+    auditor = an_admin("auditor")
+
+    waits, decided = auditor.get(PAGE).text, auditor.get(f"{PAGE}?show=decided").text
+
+    assert [account_id(number) in waits for number in range(3)] == [False, True, True]
+    assert "Not yet." in decided
+    for page in (waits, decided):
+        assert "<form" not in page
+        assert "<input" not in page
+    assert f'href="{PAGE}"' in auditor.get("/admin").text
+
+
 def test_what_strangers_wrote_is_harmless(app: Flask, an_admin: Admins) -> None:
     change(app, lambda connection: add_people(connection, 1))
     ask(app, account_id(0), note=HOSTILE * 100)
