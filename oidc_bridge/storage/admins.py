@@ -1,6 +1,6 @@
 """Admins: who has which role, and the one-time tokens by which somebody becomes an owner."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -86,6 +86,12 @@ def find_admin(connection: Connection, account_id: str) -> Admin | None:
     if not rows:
         return None
     return Admin(account_id, rows[0].role, frozenset(row.app for row in rows if row.app))
+
+
+def roles_of(connection: Connection, account_ids: Sequence[str]) -> Mapping[str, Role]:
+    """Return the role of each of these accounts that has one, also of those that are blocked."""
+    rows = connection.execute(select(_A.account_id, _A.role).where(_A.account_id.in_(account_ids)))
+    return {row.account_id: row.role for row in rows}
 
 
 def admins(connection: Connection) -> Sequence[KnownAdmin]:

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.authorizations import revoke_of_account
 from oidc_bridge.storage.ledger import COMMAND_LINE, record
-from oidc_bridge.storage.names import NameRow, names_of
+from oidc_bridge.storage.names import names_of
 from oidc_bridge.storage.outbox import tell_of_account
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.sessions import end_sessions, sessions_of
+from oidc_bridge.storage.whom import accounts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +58,11 @@ def find_person(connection: Connection, who: str) -> str:
         BridgeError: ``person_unknown``, ``person_ambiguous`` (a localpart may be another person's
             at another homeserver).
     """
-    localpart = who.removeprefix("@").partition(":")[0]
-    query = (
-        select(IdentityRow.account_id)
-        .outerjoin(NameRow, NameRow.identity_id == IdentityRow.id)
-        .outerjoin(PersonaRow, PersonaRow.account_id == IdentityRow.account_id)
-        .where(
-            or_(
-                IdentityRow.subject.in_((who.upper(), who.lower())),
-                NameRow.text == who.lower(),
-                PersonaRow.localpart == localpart.lower(),
-            )
-        )
-        .distinct()
-    )
-    found = connection.execute(query).scalars().all()
+    found = accounts_of(connection, who)
     if not found:
         raise BridgeError("person_unknown", who)
     if len(found) > 1:
-        raise BridgeError("person_ambiguous", f"{who} is {len(found)} people: give an address")
+        raise BridgeError("person_ambiguous", f"{who} may be {len(found)} people: give an address")
     return found[0]
 
 

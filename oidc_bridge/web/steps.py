@@ -45,6 +45,7 @@ PLACES = {
     "admin token": "admin_door.token",
     "admin clients": "admin_clients.overview",
     "admin new client": "admin_clients.new",
+    "admin roles": "admin_team.overview",
     "admin keys": "admin_keys.overview",
     "one-time": "one_time.overview",
 }

@@ -173,62 +173,9 @@ def test_whoever_is_not_signed_in_is_led_back_to_the_token(app: Flask, clock: Cl
     assert person.prove(begun.location).location == "/admin/token"
 
 
-# ---- roles
-
-
-def give_role(person: Person, who: Person, role: str, **more: str) -> object:
-    page = person.get("/admin/roles").text
-    fields = fields_of(page, "/admin/roles")
-    form = {**fields, "who": who.wallet.address.c32, "role": role, "apps": "", **more}
-    return person.post("/admin/roles", form)
-
-
-def test_an_owner_gives_a_role_and_takes_it_away(
-    app: Flask, an_admin: Callable[..., Person]
-) -> None:
-    owner, bob = an_admin("owner"), an_admin(None)
-
-    give_role(owner, bob, "app manager", apps="https://chat.example https://bot.example")
-
-    account_id = account_of(app, bob)
-    with app.app_context(), read() as connection:
-        known = find_admin(connection, account_id)
-    assert known == Admin(
-        account_id, "app manager", frozenset({"https://chat.example", "https://bot.example"})
-    )
-    owner.press_on("/admin/roles", f"/admin/roles/{account_id}/take", confirm="yes")
-    assert bob.get("/admin").status_code == 403
-
-
-def test_the_last_owner_stays(app: Flask, an_admin: Callable[..., Person]) -> None:
-    owner = an_admin("owner")
-    own = f"/admin/roles/{account_of(app, owner)}/take"
-
-    taken = owner.press_on("/admin/roles", own, confirm="yes")
-    given = give_role(owner, owner, "auditor")
-
-    for answer in (taken, given):
-        assert answer.status_code == 400
-        assert "last_owner" in answer.text
-    assert owner.get("/admin").status_code == 200
-
-
 @pytest.mark.parametrize("right", sorted(NEEDS_FRESH_PROOF))
 def test_what_needs_a_fresh_proof_is_named(right: str) -> None:
     assert RIGHTS[right] <= {"owner", "admin"}
-
-
-def test_a_role_is_not_given_from_a_browser_that_was_left_open(
-    app: Flask, clock: Clock, an_admin: Callable[..., Person]
-) -> None:
-    owner, bob = an_admin("owner"), an_admin(None)
-    clock.advance(minutes=6)
-
-    answer = give_role(owner, bob, "owner")
-
-    assert answer.location.startswith("/sign-in/")
-    assert count_admins(app) == 1
-    assert owner.prove(answer.location).location.startswith("/admin")
 
 
 def test_nobody_is_let_in_by_the_first_page_that_asks(app: Flask, clock: Clock) -> None:
@@ -238,18 +185,6 @@ def test_nobody_is_let_in_by_the_first_page_that_asks(app: Flask, clock: Clock) 
 
     assert person.get("/admin").status_code == 403
     assert count_admins(app) == 0
-
-
-def test_a_blocked_admin_can_be_given_another_role(
-    app: Flask, an_admin: Callable[..., Person]
-) -> None:
-    owner, bob = an_admin("owner"), an_admin("admin")
-    account_id = account_of(app, bob)
-    change(app, lambda connection: block(connection, account_id, now=NOW))
-
-    assert give_role(owner, bob, "auditor").status_code == 303  # type: ignore[attr-defined]
-
-    assert count_admins(app) == 2
 
 
 # ---- accounts that go, and that become one
