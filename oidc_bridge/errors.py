@@ -37,6 +37,10 @@ class FetchError(BridgeError):
     """A request to the outside failed or was not allowed."""
 
 
+class RedirectError(FetchError):
+    """Somebody answered, and with a redirect, which is never followed."""
+
+
 class ProofError(BridgeError):
     """A wallet's answer does not prove what it claims."""
 

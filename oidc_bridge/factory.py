@@ -66,6 +66,8 @@ from oidc_bridge.web import (
 )
 from oidc_bridge.web.admin import (
     apps,
+    client_addresses,
+    client_new,
     clients,
     events,
     health,
@@ -130,7 +132,8 @@ def create_app(
         *(consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
-        *(home, apps, lists, list_import, requests, people, why, clients),
+        *(home, apps, lists, list_import, requests, people, why),
+        *(clients, client_new, client_addresses),
         *(events, signing_keys, health, team),
     ):
         app.register_blueprint(part.views)

@@ -34,7 +34,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from oidc_bridge import __version__
-from oidc_bridge.errors import ConfigError, FetchError
+from oidc_bridge.errors import ConfigError, FetchError, RedirectError
 from oidc_bridge.ports import Fetched
 
 _URL = re.compile(r"https?://[!-~]+")
@@ -295,7 +295,7 @@ def _exchange(
 
 def _read(answer: requests.Response, max_bytes: int) -> Fetched:
     if 300 <= answer.status_code < 400:
-        raise FetchError("fetch_blocked", f"redirect, status {answer.status_code}")
+        raise RedirectError("fetch_blocked", f"redirect, status {answer.status_code}")
     body = bytearray()
     # Counted after decoding, and never believed from Content-Length.
     for chunk in answer.iter_content(_CHUNK):

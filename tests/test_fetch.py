@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from oidc_bridge.deadline import Deadline, PostDeadline
-from oidc_bridge.errors import ConfigError, FetchError
+from oidc_bridge.errors import ConfigError, FetchError, RedirectError
 from oidc_bridge.fetch import GuardedFetch
 from oidc_bridge.ports import Fetch, Fetched
 
@@ -112,7 +112,9 @@ def test_any_status_but_a_redirect_comes_back(server, fetch, status):
 def test_a_redirect_is_blocked_and_not_followed(server, fetch, status):
     server.answer = lambda request: send(request, status, b"", Location="/elsewhere")
 
-    assert refusal_of(fetch, f"{server.origin}/here").code == "fetch_blocked"
+    refusal = refusal_of(fetch, f"{server.origin}/here")
+
+    assert (type(refusal), refusal.code) == (RedirectError, "fetch_blocked")
     assert [path for _, path, _, _ in server.requests] == ["/here"]
 
 

@@ -22,7 +22,7 @@ FLOORS = (
     ("proofs", "oidc", "matrix"),
     ("apps", "sitting", "naming", "roles"),
     ("storage", "fetch", "deadline", "flow"),
-    ("logout", "sightings"),
+    ("logout", "sightings", "checkup"),
     ("web",),
     ("factory",),
     ("demo",),

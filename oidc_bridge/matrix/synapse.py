@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
-from oidc_bridge.errors import BridgeError
+from oidc_bridge.matrix.homeserver import base_of, quoted
 from oidc_bridge.origins import read_origin
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
@@ -13,7 +14,7 @@ _CALLBACK = "/_synapse/client/oidc/callback"
 
 def callback_uri(homeserver: str) -> str:
     """Return the redirect URI of a Synapse whose ``public_baseurl`` is *homeserver*."""
-    return f"{_base(homeserver)}{_CALLBACK}"
+    return f"{base_of(homeserver)}{_CALLBACK}"
 
 
 def find_homeserver(redirect_uris: Sequence[str]) -> str | None:
@@ -25,7 +26,13 @@ def find_homeserver(redirect_uris: Sequence[str]) -> str | None:
 
 def backchannel_uri(homeserver: str) -> str:
     """Return where that Synapse takes logout tokens."""
-    return f"{_base(homeserver)}/_synapse/client/oidc/backchannel_logout"
+    return f"{base_of(homeserver)}/_synapse/client/oidc/backchannel_logout"
+
+
+def sso_uri(homeserver: str, app: str) -> str:
+    """Return where a sign-in of the chat app at *app* begins at that Synapse."""
+    way = f"/_matrix/client/v3/login/sso/redirect/oidc-{_IDP_ID}"
+    return f"{base_of(homeserver)}{way}?{urlencode({'redirectUrl': app})}"
 
 
 def server_name_of(homeserver: str) -> str:
@@ -35,7 +42,7 @@ def server_name_of(homeserver: str) -> str:
 
 def login_url(homeserver: str) -> str:
     """Return where the Synapse at *homeserver* says in which ways people may sign in."""
-    return f"{_base(homeserver)}/_matrix/client/v3/login"
+    return f"{base_of(homeserver)}/_matrix/client/v3/login"
 
 
 def takes_passwords(answer: bytes) -> bool:
@@ -68,7 +75,7 @@ def snippet(
 
     What each line is for stands in ``docs/synapse.md``.
     """
-    text = _quoted
+    text = quoted
     key, value = secret_line
     asked = [scope for scope in ("openid", "profile") if scope in scopes]
     return f"""\
@@ -103,7 +110,7 @@ def module_snippet(client_id: str, *, issuer: str, secret_line: tuple[str, str])
 
     It authenticates by the secret that stands there already.
     """
-    text = _quoted
+    text = quoted
     key, value = secret_line
     return f"""\
 # Asks the bridge about passwords that are none of Synapse's. Synapse must take passwords for that:
@@ -116,19 +123,3 @@ modules:
       {key}: {text(value)}
       idp_id: {_IDP_ID}
 """
-
-
-def _quoted(text: str) -> str:
-    """Return *text* as a YAML string that stays a string, whatever is in it."""
-    signs = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
-    return f'"{"".join(signs)}"'
-
-
-def _base(homeserver: str) -> str:
-    try:
-        read_origin(homeserver)
-    except ValueError as error:
-        raise BridgeError("homeserver_invalid", f"{homeserver!r}: {error}") from error
-    if set("?#") & set(homeserver):
-        raise BridgeError("homeserver_invalid", f"{homeserver!r}: give Synapse's public_baseurl")
-    return homeserver.rstrip("/")

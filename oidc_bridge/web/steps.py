@@ -44,7 +44,7 @@ PLACES = {
     "admin": "admin_home.overview",
     "admin token": "admin_door.token",
     "admin clients": "admin_clients.overview",
-    "admin new client": "admin_clients.new",
+    "admin new client": "admin_client_new.new",
     "admin roles": "admin_team.overview",
     "admin keys": "admin_keys.overview",
     "one-time": "one_time.overview",

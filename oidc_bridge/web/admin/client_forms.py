@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from oidc_bridge.errors import PageError
+from oidc_bridge.errors import BridgeError, PageError
+from oidc_bridge.matrix import mas
 from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
 from oidc_bridge.oidc.scopes import SCOPES
@@ -11,27 +12,49 @@ _SECRET: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post")
 _PUBLIC: tuple[AuthMethod, ...] = ("none",)
 _HOMESERVER_SCOPES = ("openid", "profile")
 _LONGEST = 10_000
+# What the forms have, but for what every form has.
+FIELDS = (
+    *("kind", "id", "name", "homeserver", "server_name", "mas", "provider_id"),
+    *("redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri", "public"),
+)
 
 
 def read_new_client(form: Mapping[str, str]) -> Client:
     """Return the client that a form describes.
 
     Raises:
-        BridgeError: ``homeserver_invalid``.
+        BridgeError: ``homeserver_invalid``, ``server_name_missing``.
         PageError: ``form_malformed``.
     """
     match form.get("kind"):
         case "homeserver":
-            return _homeserver(form)
+            return _synapse(form)
+        case "mas":
+            return _mas(form)
         case "web":
             return _other(form)
     raise PageError("form_malformed", "kind")
 
 
-def _homeserver(form: Mapping[str, str]) -> Client:
+def _synapse(form: Mapping[str, str]) -> Client:
     base = _text(form, "homeserver")
     callback = callback_uri(base)
     server_name = _text(form, "server_name") or server_name_of(base)
+    return _homeserver(form, server_name, callback, backchannel_uri(base))
+
+
+def _mas(form: Mapping[str, str]) -> Client:
+    base, provider_id = _text(form, "mas"), _text(form, "provider_id")
+    callback = mas.callback_uri(base, provider_id)
+    server_name = _text(form, "server_name")
+    if not server_name:  # MAS lives at another host than its homeserver
+        raise BridgeError("server_name_missing", "give the right half of its Matrix IDs")
+    return _homeserver(form, server_name, callback, mas.backchannel_uri(base, provider_id))
+
+
+def _homeserver(
+    form: Mapping[str, str], server_name: str, callback: str, backchannel: str
+) -> Client:
     return Client(
         id=_text(form, "id"),
         name=_text(form, "name") or server_name,
@@ -42,7 +65,7 @@ def _homeserver(form: Mapping[str, str]) -> Client:
         scopes=_HOMESERVER_SCOPES,
         required_scopes=("openid",),
         server_name=server_name,
-        backchannel_logout_uri=backchannel_uri(base),
+        backchannel_logout_uri=backchannel,
     )
 
 

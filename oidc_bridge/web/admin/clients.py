@@ -1,4 +1,4 @@
-"""Relying parties: register one, give it a secret, say what holds for apps that no rule names."""
+"""Relying parties: look at one, give it a secret, say what holds for apps that no rule names."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,14 +8,11 @@ from flask import Response, request, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import BridgeError, PageError
-from oidc_bridge.matrix.synapse import snippet
 from oidc_bridge.oidc.client import Client, Unknown
-from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.roles import Admin
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read
 from oidc_bridge.storage.apps import (
-    add_client,
     add_secret,
     get_client,
     list_clients,
@@ -25,12 +22,11 @@ from oidc_bridge.storage.apps import (
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import delivery_log
 from oidc_bridge.storage.rulings import set_default
-from oidc_bridge.web import bridge, see_other
-from oidc_bridge.web.admin.client_forms import read_new_client
+from oidc_bridge.web import see_other
+from oidc_bridge.web.admin.client_secret import secret_page, yaml_of
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
 from oidc_bridge.web.admin.pages import admin_page, argument
-from oidc_bridge.web.changes import confirm, get_session
-from oidc_bridge.web.fresh import is_fresh
+from oidc_bridge.web.changes import confirm
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(
@@ -38,9 +34,6 @@ views = admin_views(
     "/clients",
     {
         "overview": "read clients",
-        "new": "change secrets",
-        "prove": "change secrets",
-        "register": "change secrets",
         "client": "read clients",
         "rotate": "change secrets",
         "remove_old": "change secrets",
@@ -74,62 +67,11 @@ def overview() -> Response:
     )
 
 
-@views.get("/new")
-def new() -> Response:
-    """Show the forms that register a client; they give a secret, so first a fresh proof."""
-    return _new_page()
-
-
-@views.post("/new/prove")
-def prove() -> Response:
-    """Ask for a fresh proof, so that nothing is typed in vain."""
-    browser = check_form()
-
-    def go_on(_connection: Connection, _admin: Admin, _now: datetime) -> Response:
-        return see_other(url_for("admin_clients.new"))
-
-    return change("change secrets", go_on, browser=browser, place="admin new client")
-
-
-@views.post("/new")
-def register() -> Response:
-    """Register a client, and show its secret this once."""
-    browser = check_form()
-    try:
-        made = read_new_client(request.form)
-        check_client(made)
-    except BridgeError as error:
-        return _new_page(wrong=error.detail)
-    secret = new_secret() if made.has_need_of_secret else ""
-
-    def keep(connection: Connection, admin: Admin, now: datetime) -> str:
-        add_client(connection, made, now=now)
-        if secret:
-            add_secret(connection, made.id, secret, now=now)
-        record(
-            connection,
-            "client added",
-            now=now,
-            client_id=made.id,
-            by=admin.account_id,
-            after=" ".join(made.redirect_uris),
-        )
-        return secret
-
-    try:
-        result = change("change secrets", keep, browser=browser, place="admin new client")
-    except PageError:
-        raise
-    except BridgeError as error:  # client_exists
-        return _new_page(wrong=f"{error.detail}: there is a client of this id already")
-    return result if isinstance(result, Response) else _secret_page(made, result, is_new=True)
-
-
 @views.get("/<id:client_id>")
 def client(client_id: str) -> Response:
     """Show a client, its secrets' ages and how it was told of sign-outs."""
     with read() as connection:
-        known = _get(connection, client_id)
+        known = find(connection, client_id)
         since = secrets_since(connection, client_id)
         deliveries = delivery_log(connection, client_id=client_id, at_most=_DELIVERIES)
     admin = the_admin()
@@ -140,9 +82,10 @@ def client(client_id: str) -> Response:
         version=_version(since),
         deliveries=deliveries,
         choices=_UNKNOWN,
-        yaml=_yaml(known, "THE SECRET THAT YOU WERE SHOWN") if _is_synapse(known) else "",
+        yaml=yaml_of(known, "THE SECRET THAT YOU WERE SHOWN"),
         may_change=admin.may("change clients"),
         may_rotate=admin.may("change secrets") and known.has_need_of_secret,
+        may_read_people=admin.may("read people"),
         flash=_FLASHES.get(argument("done")),
     )
 
@@ -167,7 +110,7 @@ def rotate(client_id: str) -> Response:
     secret = new_secret()
 
     def make(connection: Connection, admin: Admin, now: datetime) -> str:
-        known = _get(connection, client_id)
+        known = find(connection, client_id)
         since = secrets_since(connection, client_id)
         # A page that is loaded anew must not make a third and end the one in use.
         if _version(since) != version or not known.has_need_of_secret:
@@ -180,8 +123,8 @@ def rotate(client_id: str) -> Response:
     if isinstance(result, Response):
         return result
     with read() as connection:
-        known = _get(connection, client_id)
-    return _secret_page(known, result, is_new=False)
+        known = find(connection, client_id)
+    return secret_page(known, result, is_new=False)
 
 
 @views.post("/<id:client_id>/old-secrets")
@@ -198,7 +141,7 @@ def remove_old(client_id: str) -> Response:
         )
 
     def end(connection: Connection, admin: Admin, now: datetime) -> Response:
-        _get(connection, client_id)
+        find(connection, client_id)
         since = secrets_since(connection, client_id)
         if remove_older_secrets(connection, client_id):
             _record_secrets(connection, "client secret removed", client_id, admin, since, now)
@@ -215,7 +158,7 @@ def unknown_apps(client_id: str) -> Response:
         raise PageError("form_malformed", "unknown")
 
     def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
-        before = _get(connection, client_id)
+        before = find(connection, client_id)
         if before.unknown_apps != version or before.kind != "homeserver":
             raise PageError("changed_meanwhile", f"unknown apps of {client_id}", status=409)
         set_default(connection, client_id, wanted, now=now, by=admin.account_id)
@@ -224,44 +167,12 @@ def unknown_apps(client_id: str) -> Response:
     return change("change clients", keep, browser=browser)
 
 
-def _new_page(*, wrong: str = "") -> Response:
-    now = bridge().clock()
-    with read() as connection:
-        session = get_session(connection, now)
-    return admin_page(
-        "admin/client_new.html",
-        status=400 if wrong else 200,
-        wrong=wrong,
-        given=request.form,
-        is_fresh=is_fresh(session, now),
-    )
+def find(connection: Connection, client_id: str) -> Client:
+    """Return one client.
 
-
-def _secret_page(known: Client, secret: str, *, is_new: bool) -> Response:
-    yaml = _yaml(known, secret) if secret and _is_synapse(known) else ""
-    return admin_page(
-        "admin/secret.html",
-        client=known,
-        secret=secret,
-        yaml=yaml,
-        is_new=is_new,
-        client_url=_url(known.id),
-    )
-
-
-def _is_synapse(known: Client) -> bool:
-    return known.kind == "homeserver" and known.has_need_of_secret
-
-
-def _yaml(known: Client, secret: str) -> str:
-    settings = bridge().settings
-    line = ("client_secret", secret)
-    return snippet(
-        known.id, known.scopes, issuer=settings.issuer, name=settings.name, secret_line=line
-    )
-
-
-def _get(connection: Connection, client_id: str) -> Client:
+    Raises:
+        PageError: ``not_found``.
+    """
     try:
         return get_client(connection, client_id)
     except BridgeError as error:

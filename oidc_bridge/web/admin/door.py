@@ -108,6 +108,18 @@ def change(
     return result
 
 
+def find_proof_to_make(right: Right, *, browser: str, place: str) -> Response | None:
+    """Return where to make the fresh proof that *right* wants; None if there is one already.
+
+    For the first of several steps, so that nothing is typed or looked up in vain.
+    """
+
+    def nothing(_connection: Connection, _admin: Admin, _now: datetime) -> None:
+        return None
+
+    return change(right, nothing, browser=browser, place=place)
+
+
 def _get_admin(connection: Connection, session: Session, right: Right, app: str | None) -> Admin:
     # Whoever takes the role away meanwhile waits, or has been quicker.
     hold_account(connection, session.account_id)

@@ -30,6 +30,9 @@ _PART_OF = {
     "admin_lists": "admin_apps",
     "admin_list_import": "admin_apps",
     "admin_why": "admin_people",
+    "admin_client_new": "admin_clients",
+    "admin_client_addresses": "admin_clients",
+    "admin_client_trial": "admin_clients",
 }
 
 

@@ -13,7 +13,7 @@ from oidc_bridge.storage.admins import admins, remove_admin, roles_of, set_role
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.whom import MOST, accounts_of, describe
 from oidc_bridge.web import see_other
-from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.door import admin_views, change, find_proof_to_make, the_admin
 from oidc_bridge.web.admin.pages import admin_page
 from oidc_bridge.web.admin.people import check_known
 from oidc_bridge.web.changes import confirm
@@ -55,12 +55,9 @@ def choose() -> Response:
     """Show whom the form may mean, each with a button that gives them the role."""
     browser, who, wanted = check_form(), field("who").strip(), _read_wanted()
 
-    def go_on(_connection: Connection, _admin: Admin, _now: datetime) -> None:
-        """Nothing yet: only ask for the proof before they look, not after."""
-
-    asked = change("change roles", go_on, browser=browser, place="admin roles")
-    if asked is not None:
-        return asked
+    prove = find_proof_to_make("change roles", browser=browser, place="admin roles")
+    if prove is not None:
+        return prove
     with read() as connection:
         found = accounts_of(connection, who)
         people = describe(connection, found[:MOST])

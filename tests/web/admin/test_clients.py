@@ -2,25 +2,28 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
+from oidc_bridge.errors import FetchError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import read
 from oidc_bridge.storage.apps import ClientRow, get_client
-from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.registrations import RegistrationRow
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, WIKI, Person, fields_of, query_of, redeem, secret_of
-from tests.fakes import NOW
-from tests.web.admin.conftest import account_of, change
+from tests.fakes import NOW, FakeFetch
+from tests.web.admin.conftest import change
 from tests.web.admin.test_people import HOSTILE, counted, events_of_kind, next_page
 
 Admins = Callable[..., Person]
+PREVIEW = "/admin/clients/new/preview"
 SYNAPSE = {"kind": "homeserver", "homeserver": "https://two.example", "id": "two"}
 OTHER = {"kind": "web", "id": "notes", "redirect_uris": "https://notes.example/back"}
 
@@ -35,7 +38,7 @@ def is_known(app: Flask, client_id: str) -> bool:
 
 
 def register(admin: Person, form: dict[str, str]) -> TestResponse:
-    csrf = fields_of(admin.get("/admin/clients/new").text, "/admin/clients/new")["csrf"]
+    csrf = fields_of(admin.get("/admin/clients/new").text, PREVIEW)["csrf"]
     return admin.post("/admin/clients/new", {**form, "csrf": csrf})
 
 
@@ -43,116 +46,6 @@ def secret_on(page: str) -> str:
     found = re.search(r'<code id="secret">([^<]+)</code>', page)
     assert found
     return found[1]
-
-
-# ---- registering
-
-
-def test_a_synapse_is_registered_by_its_public_address(app: Flask, an_admin: Admins) -> None:
-    admin = an_admin("admin")
-
-    page = register(admin, {**SYNAPSE, "server_name": "example.net"}).text
-
-    two = known(app, "two")
-    assert two.redirect_uris == ("https://two.example/_synapse/client/oidc/callback",)
-    assert two.backchannel_logout_uri == (
-        "https://two.example/_synapse/client/oidc/backchannel_logout"
-    )
-    assert (two.server_name, two.name, two.kind) == ("example.net", "example.net", "homeserver")
-    assert two.unknown_apps == "ask"
-    assert two.secret_digests == (digest_of(secret_on(page)),)
-    assert f'client_secret: "{secret_on(page)}"'.replace('"', "&#34;") in page
-    by = account_of(app, admin)
-    after = two.redirect_uris[0]
-    assert events_of_kind(app, "client added") == [(None, {"by": by, "after": after})]
-
-
-def test_a_secret_is_shown_once_and_kept_as_a_hash(app: Flask, an_admin: Admins) -> None:
-    admin = an_admin("admin")
-    secret = secret_on(register(admin, OTHER).text)
-
-    assert secret not in admin.get("/admin/clients/notes").text
-    assert secret not in admin.get("/admin/events").text
-    with app.app_context(), read() as connection:
-        details = connection.execute(select(EventRow.detail)).scalars().all()
-    assert secret not in str(details)
-
-
-def test_a_client_that_keeps_no_secret_gets_none(app: Flask, an_admin: Admins) -> None:
-    register(an_admin("admin"), {**OTHER, "public": "yes"})
-
-    assert known(app, "notes").auth_methods == ("none",)
-    assert known(app, "notes").secret_digests == ()
-
-
-def test_somebody_can_sign_in_at_a_client_that_was_just_registered(
-    app: Flask, an_admin: Admins, ann: Person
-) -> None:
-    secret = secret_on(register(an_admin("admin"), OTHER).text)
-
-    client = known(app, "notes")
-    answer = redeem(app, query_of(ann.sign_in(client))["code"], client, secret=secret)
-
-    assert answer.status_code == 200
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {**SYNAPSE, "homeserver": "http://two.example"},
-        {**SYNAPSE, "homeserver": "two.example"},
-        {**SYNAPSE, "homeserver": "https://two.example/?x"},
-        {**SYNAPSE, "homeserver": "https://user@two.example"},
-        {**SYNAPSE, "homeserver": ""},
-        {**SYNAPSE, "id": "t w o"},
-        {**SYNAPSE, "id": ""},
-        {**SYNAPSE, "id": "synapse"},
-        {**OTHER, "redirect_uris": ""},
-        {**OTHER, "redirect_uris": "https://a.example/# javascript:alert(1)"},
-        {**OTHER, "redirect_uris": "https://a.example/?code=x"},
-        {**OTHER, "backchannel_logout_uri": "nowhere"},
-        {**OTHER, "post_logout_redirect_uris": "http://a.example"},
-        {**OTHER, "name": "a\u202eb"},
-        {**OTHER, "name": "x" * 201},
-        {**OTHER, "name": "x" * 20_000},
-        {**OTHER, "kind": "pigeon"},
-        {**OTHER, "id": "a\0"},
-    ],
-)
-def test_what_policy_does_not_take_is_not_registered(
-    app: Flask, an_admin: Admins, wrong: dict[str, str]
-) -> None:
-    answer = register(an_admin("owner"), wrong)
-
-    assert answer.status_code == 400
-    assert events_of_kind(app, "client added") == []
-
-
-def test_what_was_typed_comes_back_with_what_is_wrong(an_admin: Admins) -> None:
-    page = register(an_admin("owner"), {**OTHER, "redirect_uris": "https://a.example/#<b>"}).text
-
-    assert "must not have a fragment" in page
-    assert "https://a.example/#&lt;b&gt;" in page
-    assert 'value="notes"' in page
-
-
-def test_registering_wants_a_fresh_proof_before_anything_is_typed(
-    app: Flask, an_admin: Admins, clock: Clock
-) -> None:
-    admin = an_admin("admin")
-    csrf = fields_of(admin.get("/admin/clients/new").text, "/admin/clients/new")["csrf"]
-    clock.advance(minutes=6)
-
-    refused = admin.post("/admin/clients/new", {**OTHER, "csrf": csrf})
-    assert refused.location.startswith("/sign-in/")
-    assert not is_known(app, "notes")
-
-    page = admin.get("/admin/clients/new").text
-    assert "redirect_uris" not in page
-    asked = admin.press_on("/admin/clients/new", "/admin/clients/new/prove")
-    back = admin.prove(asked.location).location
-    assert back.startswith("/admin/clients/new")
-    assert "redirect_uris" in admin.get(back).text
 
 
 # ---- secrets
@@ -262,6 +155,53 @@ def test_no_other_word_is_taken(app: Flask, an_admin: Admins, wanted: str) -> No
 
     assert answer.status_code == 400
     assert known(app, "synapse").unknown_apps == HOMESERVER.unknown_apps
+
+
+# ---- whether its addresses answer
+
+
+def test_an_admin_asks_whether_addresses_answer_and_nothing_changes(
+    app: Flask, an_admin: Admins, fetch: FakeFetch
+) -> None:
+    admin, page = an_admin("admin"), "/admin/clients/synapse"
+    versions = "https://matrix.example/_matrix/client/versions"
+    fetch.answers[versions] = (200, {"versions": ["v1.11"]})
+    blocked = FetchError("fetch_blocked", "<i>10.0.0.1</i> is no public address")
+    fetch.answers[HOMESERVER.redirect_uris[0]] = blocked
+    before = known(app, "synapse")
+
+    answer = admin.press_on(page, f"{page}/addresses")
+
+    assert answer.status_code == 200
+    for text in ("Synapse answers.", "allow_private", "until Synapse has loaded its YAML"):
+        assert text in answer.text
+    assert "<i>10" not in answer.text
+    assert known(app, "synapse") == before
+
+
+def test_what_a_stranger_registered_is_asked_as_a_strangers_address(
+    app: Flask, an_admin: Admins, fetch: FakeFetch
+) -> None:
+    """An operator's `allow_private` is for what the operator typed."""
+    admin, strict = an_admin("admin"), FakeFetch()
+    parts = app.extensions["oidc_bridge"]
+    app.extensions["oidc_bridge"] = replace(parts, strangers=strict)
+    registered = {"registered_at": NOW, "digest": "d", "client_id": "wiki"}
+    change(app, lambda connection: connection.execute(insert(RegistrationRow), registered))
+    page = "/admin/clients/wiki"
+    before = list(fetch.calls)
+
+    admin.press_on(page, f"{page}/addresses")
+
+    assert strict.calls == ["https://wiki.example/"]
+    assert fetch.calls == before
+
+
+def test_of_a_client_that_is_gone_nothing_is_asked(an_admin: Admins) -> None:
+    admin = an_admin("admin")
+    csrf = fields_of(admin.account_page(), "/account/sign-out")["csrf"]
+
+    assert admin.post("/admin/clients/gone/addresses", {"csrf": csrf}).status_code == 404
 
 
 # ---- pages

@@ -1,0 +1,25 @@
+"""What Synapse's and MAS's configurations have in common: public addresses, and text in YAML."""
+
+from oidc_bridge.errors import BridgeError
+from oidc_bridge.origins import read_origin
+
+
+def base_of(address: str) -> str:
+    """Return a server's public address, to which paths can be added.
+
+    Raises:
+        BridgeError: ``homeserver_invalid``.
+    """
+    try:
+        read_origin(address)
+    except ValueError as error:
+        raise BridgeError("homeserver_invalid", f"{address!r}: {error}") from error
+    if set("?#") & set(address):
+        raise BridgeError("homeserver_invalid", f"{address!r}: give its public address alone")
+    return address.rstrip("/")
+
+
+def quoted(text: str) -> str:
+    """Return *text* as a YAML string that stays a string, whatever is in it."""
+    signs = (c if c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text)
+    return f'"{"".join(signs)}"'
