@@ -68,6 +68,7 @@ from oidc_bridge.web.admin import (
     apps,
     client_addresses,
     client_new,
+    client_trial,
     clients,
     events,
     health,
@@ -133,7 +134,7 @@ def create_app(
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
         *(home, apps, lists, list_import, requests, people, why),
-        *(clients, client_new, client_addresses),
+        *(clients, client_new, client_addresses, client_trial),
         *(events, signing_keys, health, team),
     ):
         app.register_blueprint(part.views)

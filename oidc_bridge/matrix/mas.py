@@ -56,6 +56,11 @@ def backchannel_uri(base: str, provider_id: str) -> str:
     return f"{base_of(base)}/upstream/backchannel-logout/{_check_id(provider_id)}"
 
 
+def sso_uri(mas: Mas) -> str:
+    """Return where a sign-in by us begins at that MAS; no chat app is named by it."""
+    return f"{mas.base}/upstream/authorize/{mas.provider_id}"
+
+
 def find_mas(redirect_uris: Iterable[str]) -> Mas | None:
     """Return the MAS to which answers go, if it is one."""
     for uri in redirect_uris:

@@ -43,6 +43,15 @@ def id_token_claims(
     return claims if nonce is None else {**claims, "nonce": nonce}
 
 
+def userinfo_claims(
+    person_claims: Mapping[str, str | bool], *, issuer: str, client_id: str, is_signed: bool
+) -> dict[str, Any]:
+    """Return what userinfo tells; signed, it must say by whom and for whom (OIDC Core 5.3.2)."""
+    if not is_signed:
+        return dict(person_claims)
+    return {**person_claims, "iss": issuer, "aud": client_id}
+
+
 def logout_token_claims(
     *, issuer: str, client_id: str, sub: str, sid: str, jti: str, now: datetime
 ) -> dict[str, Any]:

@@ -120,6 +120,26 @@ _SESSIONS_OF = _SESSIONS.where(SessionRow.account_id == bindparam("account_id"))
     SessionRow.authenticated_at.desc()
 )
 
+_TO_BE = (
+    select(
+        IdentityRow.id.label("identity_id"),
+        IdentityRow.method,
+        IdentityRow.subject,
+        IdentityRow.unconfirmed,
+        AccountRow.name,
+        NameRow.confirmed_at,
+        AccountRow.must_choose_name,
+        AccountRow.display_name,
+        AccountRow.picture,
+        AccountRow.email,
+    )
+    .join(AccountRow, AccountRow.id == IdentityRow.account_id)
+    .outerjoin(NameRow, NameRow.text == AccountRow.name)
+    .where(AccountRow.id == bindparam("account_id"), AccountRow.blocked_at.is_(None))
+    .order_by(IdentityRow.last_proved_at.desc(), IdentityRow.id)
+    .limit(1)
+)
+
 _BROWSERS = select(SessionRow.id, SessionRow.user_agent).where(
     SessionRow.account_id == bindparam("account_id"),
     SessionRow.id.in_(bindparam("ids", expanding=True)),
@@ -157,6 +177,30 @@ def sessions_of(connection: Connection, account_id: str, *, now: datetime) -> Se
     """Return where an account is signed in, latest proof first."""
     rows = connection.execute(_SESSIONS_OF, {"account_id": account_id, "now": now})
     return [_to_session(row) for row in rows]
+
+
+def session_to_be(connection: Connection, account_id: str, *, now: datetime) -> Session | None:
+    """Return the session that somebody would have if they signed in with the wallet that they
+    used last; it is nowhere. A blocked account would have none."""
+    row = connection.execute(_TO_BE, {"account_id": account_id}).first()
+    if row is None:
+        return None
+    return Session(
+        id="",
+        account_id=account_id,
+        identity_id=row.identity_id,
+        method=row.method,
+        address=row.subject,
+        name=row.name,
+        name_checked_at=row.confirmed_at,
+        must_choose_name=row.must_choose_name,
+        profile=Profile(row.display_name, row.picture, row.email),
+        authenticated_at=now,
+        created_at=now,
+        expires_at=now,
+        user_agent="",
+        unconfirmed=tuple(row.unconfirmed),
+    )
 
 
 def browsers_of(

@@ -27,7 +27,7 @@ from oidc_bridge.oidc.redeem import (
 )
 from oidc_bridge.oidc.resource import Presented, read_presented
 from oidc_bridge.oidc.scopes import claims_for, scope_text
-from oidc_bridge.oidc.tokens import id_token_claims
+from oidc_bridge.oidc.tokens import id_token_claims, userinfo_claims
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.authorizations import (
@@ -247,12 +247,15 @@ def userinfo() -> Response:
         raise TokenError("invalid_token", "The access token's client is gone.")
     if "openid" not in found.scopes:
         raise TokenError("insufficient_scope", "The scope openid was not granted.", status=403)
-    claims = claims_for(found.scopes, found.person)
     algorithm = client.metadata.userinfo_signed_response_alg
+    told = userinfo_claims(
+        claims_for(found.scopes, found.person),
+        issuer=parts.settings.issuer,
+        client_id=client.id,
+        is_signed=algorithm is not None,
+    )
     if algorithm is None:
-        return json_answer(claims)
-    # OIDC Core 5.3.2: signed, it must say by whom and for whom.
-    told = {**claims, "iss": parts.settings.issuer, "aud": client.id}
+        return json_answer(told)
     signed = sign(told, parts.snapshots.current().key_for(algorithm), typ="JWT")
     return Response(signed, content_type="application/jwt")
 
