@@ -13,6 +13,7 @@ from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import make_find_profile, make_strangers_fetch, open_database
+from oidc_bridge.matrix.mas import find_mas
 from oidc_bridge.matrix.synapse import (
     backchannel_uri,
     callback_uri,
@@ -266,6 +267,8 @@ def synapse_config(
             raise BridgeError(
                 "client_not_homeserver", f"{client_id}: see `client add --homeserver`"
             )
+        if find_mas(known.redirect_uris) is not None:
+            raise BridgeError("client_not_synapse", f"{client_id}: MAS's is on its admin page")
         line = (
             ("client_secret_path", secret_path)
             if secret_path is not None

@@ -74,12 +74,62 @@ def at_admin_client(world: World, visitor: Visitor, wallet: SignsAs, names: Fake
     visitor.page.get_by_text("What Synapse must be told").click()
 
 
-def at_admin_secret(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+def at_admin_client_addresses(
+    world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames
+) -> None:
+    """Of a Synapse that runs with the YAML that it was given."""
+    at_admin("/clients/synapse")(world, visitor, wallet, names)
+    visitor.page.get_by_role("button", name="Do its addresses answer?").click()
+    expect(visitor.page.get_by_role("cell", name="Good.")).to_have_count(3)
+
+
+def at_admin_client_trial(
+    world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames
+) -> None:
+    """Of whoever looks; the link begins the real sign-in, which ends at the app."""
+    at_admin("/clients/synapse")(world, visitor, wallet, names)
+    visitor.page.get_by_role("link", name="Test a sign-in").click()
+    visitor.page.get_by_label("Person").fill(wallet.stx_address)
+    visitor.page.get_by_label("Address of the chat app").fill(world.chat_url)
+    visitor.page.get_by_role("button", name="Look").click()
+    expect(visitor.page.get_by_text("Yes, at once")).to_be_visible()
+    here = visitor.page.url
+    visitor.page.get_by_role("link", name="Begin at").click()
+    visitor.arrive()
+    visitor.page.goto(here)
+
+
+def at_admin_client_preview(
+    world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames
+) -> None:
+    """Of a MAS that nobody has set up."""
     at_admin("/clients/new")(world, visitor, wallet, names)
-    visitor.page.get_by_label("Its public address").fill("https://matrix.example.org")
-    visitor.page.get_by_label("Client id").first.fill(f"two-{wallet.stx_address}")
-    visitor.page.get_by_role("button", name="Register this Synapse").click()
+    visitor.page.get_by_label("Public address of MAS").fill("https://account.invalid")
+    form = visitor.page.locator("form", has_text="Public address of MAS")
+    form.get_by_label("Server name").fill("example.org")
+    form.get_by_label("Client id").fill(f"mas-{wallet.stx_address}")
+    form.get_by_role("button", name="Look at this MAS").click()
+    expect(visitor.page.get_by_role("cell", name="Not good.").first).to_be_visible()
+
+
+def at_admin_secret(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    at_admin_client_preview(world, visitor, wallet, names)
+    visitor.page.get_by_role("button", name="Register it").click()
     expect(visitor.page.get_by_text("shown this once")).to_be_visible()
+
+
+def at_admin_role_give(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    at_admin("/roles")(world, visitor, wallet, names)
+    visitor.page.get_by_label("Person").fill(wallet.stx_address)
+    visitor.page.get_by_role("button", name="Show me who that is").click()
+    expect(visitor.page.get_by_role("button", name="Yes, make them auditor")).to_be_visible()
+
+
+def at_admin_role_fault(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    at_admin("/roles")(world, visitor, wallet, names)
+    visitor.page.get_by_label("Person").fill("nobody-goes-by-this")
+    visitor.page.get_by_role("button", name="Show me who that is").click()
+    expect(visitor.page.get_by_text("Nobody has signed in here by this")).to_be_visible()
 
 
 def at_admin_requests(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
@@ -91,6 +141,15 @@ def at_admin_requests(world: World, visitor: Visitor, wallet: SignsAs, names: Fa
     world.bridge.run("admin", "add", wallet.stx_address, "--role", "owner")
     visitor.page.goto(f"{world.bridge.issuer}/admin/requests")
     expect(visitor.page.get_by_role("checkbox").nth(1)).to_be_visible()
+
+
+def at_auditor_requests(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    """The same for whoever may only read it."""
+    wait_for(TEAM, world, visitor)
+    world.bridge.run("admin", "add", wallet.stx_address, "--role", "auditor")
+    visitor.page.goto(f"{world.bridge.issuer}/admin/requests")
+    expect(visitor.page.get_by_role("table", name="Who waits")).to_be_visible()
+    expect(visitor.page.get_by_role("checkbox")).to_have_count(0)
 
 
 def at_admin_request_fault(
@@ -163,12 +222,15 @@ def at_admin_clash(world: World, visitor: Visitor, wallet: SignsAs, names: FakeN
 PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
     "admin-home": at_admin(""),
     "admin-roles": at_admin("/roles"),
+    "admin-role-give": at_admin_role_give,
+    "admin-role-fault": at_admin_role_fault,
     "admin-apps": at_admin("/apps"),
     "admin-app": at_admin_app,
     "admin-app-clash": at_admin_clash,
     "admin-list": at_admin_list,
     "admin-list-preview": at_admin_preview,
     "admin-requests": at_admin_requests,
+    "admin-requests-auditor": at_auditor_requests,
     "admin-requests-fault": at_admin_request_fault,
     "admin-requests-quicker": at_admin_quicker,
     "admin-requests-decided": at_admin("/requests?show=decided"),
@@ -180,6 +242,9 @@ PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
     "admin-events": at_admin("/events?kind="),
     "admin-clients": at_admin("/clients"),
     "admin-client": at_admin_client,
+    "admin-client-addresses": at_admin_client_addresses,
+    "admin-client-trial": at_admin_client_trial,
+    "admin-client-preview": at_admin_client_preview,
     "admin-client-new": at_admin("/clients/new"),
     "admin-client-secret": at_admin_secret,
     "admin-keys": at_admin("/keys"),
