@@ -79,23 +79,28 @@ class Session:
 
 _ADD_SESSION = insert(SessionRow)
 
-_SESSION_COLUMNS = (
-    SessionRow.id,
-    SessionRow.account_id,
-    SessionRow.identity_id,
+# What is known of an account and of the key that opens it, whether a browser is signed in or not.
+_KNOWN = (
+    IdentityRow.id.label("identity_id"),
     IdentityRow.method,
     IdentityRow.subject,
+    IdentityRow.unconfirmed,
     AccountRow.name,
     NameRow.confirmed_at,
     AccountRow.must_choose_name,
     AccountRow.display_name,
     AccountRow.picture,
     AccountRow.email,
+)
+
+_SESSION_COLUMNS = (
+    SessionRow.id,
+    SessionRow.account_id,
+    *_KNOWN,
     SessionRow.authenticated_at,
     SessionRow.created_at,
     SessionRow.expires_at,
     SessionRow.user_agent,
-    IdentityRow.unconfirmed,
 )
 
 _LIVE = (
@@ -121,18 +126,7 @@ _SESSIONS_OF = _SESSIONS.where(SessionRow.account_id == bindparam("account_id"))
 )
 
 _TO_BE = (
-    select(
-        IdentityRow.id.label("identity_id"),
-        IdentityRow.method,
-        IdentityRow.subject,
-        IdentityRow.unconfirmed,
-        AccountRow.name,
-        NameRow.confirmed_at,
-        AccountRow.must_choose_name,
-        AccountRow.display_name,
-        AccountRow.picture,
-        AccountRow.email,
-    )
+    select(IdentityRow.account_id, *_KNOWN)
     .join(AccountRow, AccountRow.id == IdentityRow.account_id)
     .outerjoin(NameRow, NameRow.text == AccountRow.name)
     .where(AccountRow.id == bindparam("account_id"), AccountRow.blocked_at.is_(None))
@@ -186,20 +180,12 @@ def session_to_be(connection: Connection, account_id: str, *, now: datetime) -> 
     if row is None:
         return None
     return Session(
+        **_known(row),
         id="",
-        account_id=account_id,
-        identity_id=row.identity_id,
-        method=row.method,
-        address=row.subject,
-        name=row.name,
-        name_checked_at=row.confirmed_at,
-        must_choose_name=row.must_choose_name,
-        profile=Profile(row.display_name, row.picture, row.email),
         authenticated_at=now,
         created_at=now,
         expires_at=now,
         user_agent="",
-        unconfirmed=tuple(row.unconfirmed),
     )
 
 
@@ -275,18 +261,24 @@ def end_sessions(
 
 def _to_session(row: Row[*tuple[Any, ...]]) -> Session:
     return Session(
+        **_known(row),
         id=row.id,
-        account_id=row.account_id,
-        identity_id=row.identity_id,
-        method=row.method,
-        address=row.subject,
-        name=row.name,
-        name_checked_at=row.confirmed_at,
-        must_choose_name=row.must_choose_name,
-        profile=Profile(row.display_name, row.picture, row.email),
         authenticated_at=row.authenticated_at,
         created_at=row.created_at,
         expires_at=row.expires_at,
         user_agent=row.user_agent,
-        unconfirmed=tuple(row.unconfirmed),
     )
+
+
+def _known(row: Row[*tuple[Any, ...]]) -> dict[str, Any]:
+    return {
+        "account_id": row.account_id,
+        "identity_id": row.identity_id,
+        "method": row.method,
+        "address": row.subject,
+        "name": row.name,
+        "name_checked_at": row.confirmed_at,
+        "must_choose_name": row.must_choose_name,
+        "profile": Profile(row.display_name, row.picture, row.email),
+        "unconfirmed": tuple(row.unconfirmed),
+    }
