@@ -707,6 +707,15 @@ def test_there_is_no_snippet_for_a_client_that_is_no_homeserver(operator):
     assert len(operator.client("wiki").secret_digests) == 1
 
 
+def test_there_is_no_synapse_snippet_for_a_homeserver_with_mas(operator):
+    operator.does("client", "add", "mas", "--homeserver", HOMESERVER)
+    uri = "https://account.example/upstream/callback/01HFVBY12TMNTYTBV8W921M5FA"
+    operator.execute("UPDATE clients SET redirect_uris = ?", f'["{uri}"]')
+
+    assert operator.fails("synapse-config", "mas", "--new-secret") == "client_not_synapse"
+    assert len(operator.client("mas").secret_digests) == 1
+
+
 def test_a_homeserver_must_be_able_to_keep_a_secret(operator):
     """Its snippet says ``client_secret_basic``, which a public client may not use."""
     result = operator.run("client", "add", "synapse", "--public", "--homeserver", HOMESERVER)

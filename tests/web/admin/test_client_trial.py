@@ -7,17 +7,18 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from oidc_bridge.oidc.client import ClientMetadata
 from oidc_bridge.storage import Base, read
+from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.people import block
 from oidc_bridge.storage.rulings import rule_app
 from oidc_bridge.storage.whitelist import AppRule
 from tests.driver import CHAT, HOMESERVER, WIKI, Person, enrol, read_id_token, userinfo
 from tests.fakes import NOW
 from tests.web.admin.conftest import change
-from tests.web.admin.many import account_id, add_people, name
+from tests.web.admin.many import account_id, add_people, address, name
 from tests.web.admin.test_people import HOSTILE, counted
 from tests.web.admin.test_team import same_localpart
 
@@ -245,3 +246,43 @@ def test_another_clients_begins_where_it_says(
 
     expected = metadata.initiate_login_uri or metadata.client_uri if start is None else start
     assert begins == (expected or None)
+
+
+# ---- what else may be asked before
+
+
+def test_who_must_choose_a_name_is_told_what_it_would_be_now(app: Flask, an_admin: Admins) -> None:
+    change(app, lambda connection: add_people(connection, 1, client_id="wiki"))
+    undecided = update(AccountRow).where(AccountRow.id == account_id(0))
+    change(app, lambda c: c.execute(undecided.values(must_choose_name=True, name=None)))
+
+    page = trial(an_admin("auditor"), who=address(0), app=ORIGIN)
+
+    assert "chosen one of their names" in page
+    assert tables(page)[0]["preferred_username"] == address(0).lower()
+
+
+def test_who_has_several_ids_is_told_of_one_at_a_reauthentication(
+    app: Flask, an_admin: Admins, ann: Person
+) -> None:
+    ann.sign_in(as_whom="main")
+    ann.sign_in(redirectUrl="https://other.example/", as_whom="alone")
+
+    page = trial(an_admin("auditor"), who=ann.wallet.address.c32)
+
+    _, info = tables(page)
+    assert "chosen as whom they confirm it" in page
+    assert set(info) == {"sub", "preferred_username"}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_person_says_of_themselves_is_text(app: Flask, an_admin: Admins, text: str) -> None:
+    change(app, lambda connection: add_people(connection, 1))
+    said = update(AccountRow).where(AccountRow.id == account_id(0))
+    change(app, lambda c: c.execute(said.values(display_name=text, email=text)))
+
+    page = trial(an_admin("auditor"), "wiki", who=name(0))
+
+    assert {"name", "email", "email_verified"} <= set(tables(page)[0])
+    assert "<script>alert" not in page
+    assert "\u202e" not in page
