@@ -128,7 +128,8 @@ def test_nothing_is_asked_for_a_browser_that_was_left_open(
 
 
 def test_a_mas_is_registered_with_its_id_and_gets_its_yaml(app: Flask, an_admin: Admins) -> None:
-    page = register(an_admin("admin"), MAS).text
+    admin = an_admin("admin")
+    page = register(admin, MAS).text
 
     client = known(app, "mas")
     assert client.redirect_uris == (f"https://account.example.net/upstream/callback/{ULID}",)
@@ -144,6 +145,10 @@ def test_a_mas_is_registered_with_its_id_and_gets_its_yaml(app: Flask, an_admin:
     assert provider["id"] == ULID
     assert (provider["issuer"], provider["client_id"]) == (ISSUER, "mas")
     assert digest_of(provider["client_secret"]) in client.secret_digests
+    again = admin.get("/admin/clients/mas").text
+    assert "Homeserver with MAS" in again
+    assert yaml.safe_load(yaml_on(again))["upstream_oauth2"]["providers"][0]["id"] == ULID
+    assert provider["client_secret"] not in again
 
 
 def test_an_id_is_made_for_a_mas_that_has_none(app: Flask, an_admin: Admins) -> None:
