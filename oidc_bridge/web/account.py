@@ -18,6 +18,7 @@ from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.changes import change, confirm
 from oidc_bridge.web.fresh import CONFIRMED
 from oidc_bridge.web.my_apps import apps_shown
+from oidc_bridge.web.one_time import find_homeserver
 from oidc_bridge.web.overview import browsers_of
 from oidc_bridge.web.questions import make_challenge
 from oidc_bridge.web.session import (
@@ -82,7 +83,7 @@ def overview() -> Response:
             add_url=url_for("wallets.add"),
             rename_url=url_for("wallets.rename") if _can_choose(wallets) else "",
             flash=_FLASHES.get(request.args.get("done", "")),
-            one_time_url=url_for("one_time.overview") if bridge().oichat else "",
+            one_time_url=url_for("one_time.overview") if find_homeserver() else "",
             sign_out_url=url_for("account.sign_out"),
             everywhere_url=url_for("account.sign_out_everywhere"),
         ),

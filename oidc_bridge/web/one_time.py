@@ -18,7 +18,7 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.storage import new_id, read
 from oidc_bridge.storage.accounts import find_account
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.nonces import announce_own
+from oidc_bridge.storage.nonces import LIFE, announce_own
 from oidc_bridge.storage.personas import MAIN, persona_as
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
@@ -88,6 +88,8 @@ def make() -> Response:
             user=persona.localpart,
             mxid=matrix_id(persona.localpart, client),
             secret=f"{nonce}|{bridge().settings.issuer}|{persona.localpart}",
+            expires_at=now + LIFE,
+            seconds_left=int(LIFE.total_seconds()),
             again_url=url_for("one_time.overview"),
         )
 
@@ -127,14 +129,23 @@ def _homeserver() -> Client:
     """Return the homeserver for which passwords are made.
 
     Raises:
-        PageError: ``not_found`` if there is none, or passwords of this shape are not its own.
+        PageError: ``not_found`` if there is none.
     """
+    client = find_homeserver()
+    if client is None:
+        raise PageError("not_found", "no homeserver takes one-time passwords", status=404)
+    return client
+
+
+def find_homeserver() -> Client | None:
+    """Return the homeserver for which passwords are made; None if there is none, or passwords of
+    this shape are not its own."""
     parts = bridge()
     if parts.oichat is not None:
         for client in parts.snapshots.current().clients.values():
             if client.kind == "homeserver" and client.server_name == parts.oichat.server_name:
                 return client
-    raise PageError("not_found", "no homeserver takes one-time passwords", status=404)
+    return None
 
 
 def _check_allowed(connection: Connection, account_id: str, now: datetime) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from oidc_bridge.config import Settings
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import AccountRow
+from oidc_bridge.storage.apps import ClientRow
 from oidc_bridge.storage.nonces import NonceRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.personas import PersonaRow
@@ -211,3 +212,13 @@ def test_a_choice_made_once_is_enough(world, ann):
     user, secret = make(ann)
 
     assert world.sign_in(user, secret).localpart == user
+
+
+def test_the_account_page_names_it_only_where_it_can_be_made(world, ann):
+    assert PAGE in ann.account_page()
+
+    with world.app.app_context():
+        write(lambda c: c.execute(update(ClientRow).values(server_name="other.example")))
+    world.app.extensions["oidc_bridge"].snapshots.forget()
+
+    assert PAGE not in ann.account_page()
