@@ -36,12 +36,11 @@ from oidc_bridge.web.session import (
     form_token,
     get_browser,
 )
+from oidc_bridge.web.short_codes import short_code
 from oidc_bridge.web.signin import allow_way_back, failed, open_request_of
 from oidc_bridge.web.sittings import Arrival, take_in
 
 views = Blueprint("elsewhere", __name__)
-
-_DIGITS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @views.post("/sign-in/<id:request_id>/elsewhere")
@@ -59,7 +58,7 @@ def begin(request_id: str) -> Response:
             request_id,
             browser=browser,
             link=_link_of(handover_id),
-            code=_code_of(handover_id),
+            code=short_code(handover_id, purpose="handover code"),
             user_agent=request.headers.get("User-Agent", ""),
             now=now,
             expires_at=now + life,
@@ -148,13 +147,3 @@ def _with_consent_asked(open_request: OpenRequest) -> OpenRequest:
 def _link_of(handover_id: str) -> str:
     """Return the secret of a handover's link; the database keeps its hash."""
     return bridge().seal.digest(handover_id, purpose="handover link")[:32]
-
-
-def _code_of(handover_id: str) -> str:
-    """Return six letters and digits that are hard to mistake, for two screens to be compared."""
-    number = int(bridge().seal.digest(handover_id, purpose="handover code"), 16)
-    signs = []
-    for _ in range(6):
-        number, digit = divmod(number, len(_DIGITS))
-        signs.append(_DIGITS[digit])
-    return f"{''.join(signs[:3])}-{''.join(signs[3:])}"
