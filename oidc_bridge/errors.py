@@ -491,6 +491,12 @@ _EXPLANATIONS: dict[str, Explanation] = {
         " have an ID of its own: your name, a plus sign and its host.",
         "To let it be you, allow it on your account page.",
     ),
+    "chat_app_not_enough": Explanation(
+        "This needs your wallet",
+        "A chat app can sign you in to apps that may know you as yourself without being asked. Here"
+        " something must be asked first.",
+        "Sign in with your wallet this once. After that, your chat app will do.",
+    ),
     "server_mismatch": Explanation(
         "This password is for another homeserver",
         "It answers a question that names another Matrix server.",

@@ -33,6 +33,8 @@ from oidc_bridge.web import (
     app_passwords,
     authorize,
     chain_accounts,
+    chat_answers,
+    chat_apps,
     consent,
     data,
     documents,
@@ -130,6 +132,7 @@ def create_app(
     for part in (
         *(public, documents, authorize, par, token, tokens_about, registration, logos),
         *(signin, answers, chain_accounts, elsewhere, handover, joining, naming, personas),
+        *(chat_apps, chat_answers),
         *(consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),

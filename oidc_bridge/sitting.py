@@ -104,6 +104,14 @@ def takes_chains(accept: Accept) -> bool:
     return accept in ("either", "authresponse")
 
 
+def takes_chat_apps(accept: Accept) -> bool:
+    """Return whether a chat app's key may sign somebody in on the page.
+
+    It stands alone too: whoever wants a message or two proofs of everybody gets none from it.
+    """
+    return takes_chains(accept)
+
+
 def goes_with(earlier: Proven, arriving: Identity) -> bool:
     """Return whether an earlier proof of a sitting stays beside one that arrives.
 

@@ -1181,6 +1181,7 @@ def test_prune_tells_what_it_deleted(operator):
         "       0 pushed requests",
         "       0 challenges",
         "       0 handovers",
+        "       0 questions to chat apps",
         "       0 nonces of chat apps",
         "       0 access tokens",
         "       0 refresh tokens",

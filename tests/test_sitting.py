@@ -17,6 +17,7 @@ from oidc_bridge.sitting import (
     find_need,
     goes_with,
     methods_of,
+    takes_chat_apps,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -229,6 +230,14 @@ def test_an_answer_that_names_another_key_cannot_be_added_without_it():
     need = find_need("either", [response()], own=frozenset({"SP-MALLORY"}))
 
     assert need == Need(MESSAGE, "SP-ANN", "first_sight")
+
+
+@pytest.mark.parametrize(
+    ("accept", "taken"),
+    [("either", True), ("authresponse", True), ("message", False), ("both", False)],
+)
+def test_a_chat_apps_key_is_no_message(accept, taken):
+    assert takes_chat_apps(accept) is taken
 
 
 # ---- an account of a chain

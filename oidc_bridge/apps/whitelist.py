@@ -16,7 +16,7 @@ operator's rule; a person may always be stricter.
     * the person's own rule, which they can change wherever they are asked for consent
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from oidc_bridge.oidc.client import Client, Unknown
@@ -63,6 +63,14 @@ class Verdict:
     def permits(self, as_whom: AsWhom) -> bool:
         """Return whether the app may know the person so without asking them again."""
         return as_whom in (self.choices if self.word == "allow" else self.choices[:1])
+
+    @property
+    def unasked(self) -> "Verdict":
+        """What it comes to where nobody may choose anything new: the person as themselves, if they
+        need not be asked, else nothing."""
+        if self.permits("main"):
+            return replace(self, word="allow", choices=("main",))
+        return Verdict("deny", self.by, why=self.why or "app_unknown")
 
     def settle(self, before: AsWhom | None) -> AsWhom | None:
         """Return as whom the app will know the person: by their own rule, else as *before* if that

@@ -28,6 +28,7 @@ from oidc_bridge.storage.accounts import AccountRow, IdentityRow, hold_account
 from oidc_bridge.storage.admins import leave
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.challenges import ChallengeRow
+from oidc_bridge.storage.chat_questions import ChatQuestionRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.ledger import EventRow, record
@@ -77,7 +78,6 @@ _TELLING = select(_R.id, _R.persona_id, _R.login_hint, _R.proved, _R.subjects).w
 _LISTINGS = select(EventRow.id, EventRow.detail).where(
     EventRow.kind.in_(("person admitted", "person dismissed"))
 )
-_HAS_PROVED = HandoverRow.proved.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,14 @@ def _close_what_is_open(connection: Connection, traces: _Traces) -> None:
     """
     closed = [row.id for row in connection.execute(_TELLING) if traces.are_in_request(row)]
     _forget(connection, RequestRow.id, closed)
-    for request_id in (ChallengeRow.request_id, HandoverRow.request_id):
+    hanging = (ChallengeRow.request_id, HandoverRow.request_id, ChatQuestionRow.request_id)
+    for request_id in hanging:
         _forget(connection, request_id, closed)
     connection.execute(delete(ChallengeRow).where(ChallengeRow.address.in_(traces.addresses)))
-    proved = connection.execute(select(HandoverRow.id, HandoverRow.proved).where(_HAS_PROVED))
-    theirs = [row.id for row in proved if traces.are_in_proofs([row.proved])]
-    _forget(connection, HandoverRow.id, theirs)
+    for left in (HandoverRow, ChatQuestionRow):
+        proved = connection.execute(select(left.id, left.proved).where(left.proved.is_not(None)))
+        theirs = [row.id for row in proved if traces.are_in_proofs([row.proved])]
+        _forget(connection, left.id, theirs)
     pushed = connection.execute(select(PushedRow.digest, PushedRow.parameters))
     hinted = [row.digest for row in pushed if traces.are_meant(row.parameters.get("login_hint"))]
     _forget(connection, PushedRow.digest, hinted)

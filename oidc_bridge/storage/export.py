@@ -106,7 +106,7 @@ PARTS: Sequence[Part] = (
         SessionRow.account_id == _ACCOUNT,
         (
             *("created_at", "id", "identity_id", "authenticated_at", "expires_at", "ended_at"),
-            "user_agent",
+            *("user_agent", "app"),
         ),
         _OWN | {"digest", "sign_out_id"},
     ),

@@ -108,7 +108,14 @@ _TO_TELL = (
     )
 )
 _TO_TELL_OF_SESSIONS = _TO_TELL.where(_A.session_id.in_(bindparam("ids", expanding=True)))
-_TO_TELL_OF_APP = _TO_TELL.where(_A.client_id == bindparam("client_id"), _A.app == bindparam("app"))
+# What a chat app's key let in by another Matrix client goes with the chat app.
+_LET_IN = select(SessionRow.id).where(
+    SessionRow.account_id == bindparam("account_id"), SessionRow.app == bindparam("app")
+)
+_TO_TELL_OF_APP = _TO_TELL.where(
+    _A.client_id == bindparam("client_id"),
+    (_A.app == bindparam("app")) | _A.session_id.in_(_LET_IN),
+)
 # A device that an app password opened at a homeserver has its ``sid``.
 _W = AppPasswordRow
 _TO_TELL_OF_APP_PASSWORDS = (

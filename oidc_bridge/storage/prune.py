@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, select
 from oidc_bridge.storage import write
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.challenges import ChallengeRow
+from oidc_bridge.storage.chat_questions import ChatQuestionRow
 from oidc_bridge.storage.handovers import HandoverRow
 from oidc_bridge.storage.keys import forget_keys
 from oidc_bridge.storage.nonces import NonceRow
@@ -39,6 +40,7 @@ def prune_all(*, now: datetime, token_life: timedelta) -> Iterator[tuple[str, in
         ("pushed requests", PushedRow),
         ("challenges", ChallengeRow),
         ("handovers", HandoverRow),
+        ("questions to chat apps", ChatQuestionRow),
         ("nonces of chat apps", NonceRow),
         ("access tokens", AccessTokenRow),
         ("refresh tokens", RefreshTokenRow),

@@ -37,7 +37,8 @@ class RequestRow(Base):
     ``purpose`` tells why somebody must prove themselves: to sign in, to confirm that it is they
     before something is given, or to add a wallet. ``place`` is the account's page that it was begun
     on. ``proved`` is what the sitting has proved so far
-    that is not enough yet.
+    that is not enough yet. ``session_id`` is set if a chat app's key has signed somebody in for
+    this request alone.
     """
 
     __tablename__ = "authorization_requests"
@@ -62,6 +63,7 @@ class RequestRow(Base):
     dpop_jkt: Mapped[str | None] = mapped_column(Text)
     pushed: Mapped[str | None] = mapped_column(Text)
     persona_id: Mapped[str | None] = mapped_column(Text)
+    session_id: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)
 
 
@@ -75,6 +77,7 @@ class OpenRequest:
         proved: What the sitting has proved so far, the latest last.
         persona_id: As whom somebody re-authenticates, if they had to choose.
         place: The account's page on which the person began, without an app.
+        session_id: Of the session that is for this request alone; None if the browser's own counts.
     """
 
     id: str
@@ -85,6 +88,7 @@ class OpenRequest:
     expires_at: datetime
     persona_id: str | None = None
     place: str = "account"
+    session_id: str | None = None
 
 
 _INSERT_REQUEST = insert(RequestRow)
@@ -99,7 +103,7 @@ _CLOSE = (
 _ASK_FOR_PROOF = (
     update(RequestRow)
     .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
-    .values(proof_after=bindparam("after"))
+    .values(proof_after=bindparam("after"), session_id=None)
 )
 _KEEP_PROVED = (
     update(RequestRow)
@@ -110,6 +114,11 @@ _CHOOSE_PERSONA = (
     update(RequestRow)
     .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
     .values(persona_id=bindparam("persona"))
+)
+_ANSWER_BY = (
+    update(RequestRow)
+    .where(RequestRow.id == bindparam("request_id"), RequestRow.browser == bindparam("by"))
+    .values(session_id=bindparam("session"))
 )
 _ASK_ANYWAY = (
     update(RequestRow)
@@ -210,6 +219,7 @@ def _to_open_request(
         expires_at=row.expires_at,
         persona_id=row.persona_id,
         place=row.place,
+        session_id=row.session_id,
     )
 
 
@@ -227,12 +237,12 @@ def close_request(connection: Connection, request_id: str, *, browser: str) -> N
 def ask_for_proof(
     connection: Connection, open_request: OpenRequest, *, browser: str, after: datetime
 ) -> OpenRequest:
-    """Let the request go on only with a proof made after *after*."""
+    """Let the request go on only with a proof made after *after*, by whoever that is of."""
     connection.execute(
         _ASK_FOR_PROOF,
         {"request_id": open_request.id, "by": digest_of(browser), "after": after},
     )
-    return replace(open_request, proof_after=after)
+    return replace(open_request, proof_after=after, session_id=None)
 
 
 def keep_proved(
@@ -252,6 +262,17 @@ def keep_proved(
 def ask_consent_anyway(connection: Connection, request_id: str, *, browser: str) -> None:
     """Let the request go on only over the consent page, which shows who signs in."""
     connection.execute(_ASK_ANYWAY, {"request_id": request_id, "by": digest_of(browser)})
+
+
+def answer_by(
+    connection: Connection, open_request: OpenRequest, session_id: str | None, *, browser: str
+) -> OpenRequest:
+    """Let a session answer this request and no other; with None it is the browser's own again."""
+    connection.execute(
+        _ANSWER_BY,
+        {"request_id": open_request.id, "by": digest_of(browser), "session": session_id},
+    )
+    return replace(open_request, session_id=session_id)
 
 
 def choose_persona(

@@ -27,7 +27,11 @@ from oidc_bridge.storage.names import NameRow
 
 
 class SessionRow(Base):
-    """A browser in which somebody is signed in. The cookie's value is kept as a hash only."""
+    """A browser in which somebody is signed in. The cookie's value is kept as a hash only.
+
+    ``app`` is of the chat app whose key opened it on the sign-in page; ``""`` if none did. Of such
+    a session nobody has the cookie.
+    """
 
     __tablename__ = "sessions"
 
@@ -42,6 +46,7 @@ class SessionRow(Base):
     user_agent: Mapped[str] = mapped_column(Text)
     # Names what its person may look at afterwards: who was told.
     sign_out_id: Mapped[str | None] = mapped_column(Text)
+    app: Mapped[str] = mapped_column(Text, server_default="")
 
     __table_args__ = (
         Index(
@@ -58,7 +63,8 @@ class Session:
     """Somebody signed in, in this browser, and what is known of them today.
 
     ``method`` and ``address`` are of the key that opened it; ``name``, last confirmed at
-    ``name_checked_at``, and ``profile`` are the account's.
+    ``name_checked_at``, and ``profile`` are the account's. ``app`` is the chat app whose key opened
+    it, for one request and nothing else; ``""`` for a browser's own.
     """
 
     id: str
@@ -75,6 +81,7 @@ class Session:
     expires_at: datetime
     user_agent: str
     unconfirmed: tuple[str, ...] = ()
+    app: str = ""
 
 
 _ADD_SESSION = insert(SessionRow)
@@ -101,6 +108,7 @@ _SESSION_COLUMNS = (
     SessionRow.created_at,
     SessionRow.expires_at,
     SessionRow.user_agent,
+    SessionRow.app,
 )
 
 _LIVE = (
@@ -150,6 +158,12 @@ _RENEW_SESSION = (
     )
 )
 
+_EXTEND = (
+    update(SessionRow)
+    .where(SessionRow.id == bindparam("session_id"))
+    .values(expires_at=bindparam("until"))
+)
+
 _END_SESSIONS = (
     update(SessionRow)
     .where(
@@ -165,6 +179,17 @@ def find_session(connection: Connection, cookie: str, *, now: datetime) -> Sessi
     """Return the live session of *cookie*; a blocked account has none."""
     row = connection.execute(_SESSION_BY_DIGEST, {"digest": digest_of(cookie), "now": now}).first()
     return None if row is None else _to_session(row)
+
+
+def find_session_by_id(connection: Connection, session_id: str, *, now: datetime) -> Session | None:
+    """Return a live session whose cookie nobody has."""
+    row = connection.execute(_SESSION_BY_ID, {"id": session_id, "now": now}).first()
+    return None if row is None else _to_session(row)
+
+
+def extend_session(connection: Connection, session_id: str, *, until: datetime) -> None:
+    """Let a session that was only for a question last."""
+    connection.execute(_EXTEND, {"session_id": session_id, "until": until})
 
 
 def sessions_of(connection: Connection, account_id: str, *, now: datetime) -> Sequence[Session]:
@@ -206,6 +231,7 @@ def open_session(
     user_agent: str,
     proved_at: datetime,
     expires_at: datetime,
+    app: str = "",
 ) -> Session:
     """Sign a browser in to an account that was just opened.
 
@@ -233,6 +259,7 @@ def open_session(
                 "created_at": proved_at,
                 "expires_at": expires_at,
                 "user_agent": user_agent[:400],
+                "app": app,
             },
         )
     row = connection.execute(_SESSION_BY_ID, {"id": session_id, "now": proved_at}).one()
@@ -267,6 +294,7 @@ def _to_session(row: Row[*tuple[Any, ...]]) -> Session:
         created_at=row.created_at,
         expires_at=row.expires_at,
         user_agent=row.user_agent,
+        app=row.app,
     )
 
 

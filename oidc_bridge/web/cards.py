@@ -16,6 +16,8 @@ from oidc_bridge.web import bridge
 
 # How a session ends that no browser has: a chat app's, which came with a password.
 WITHOUT_BROWSER = " (one-time password)"
+# And one that a chat app's key let in for another Matrix client.
+BY_CHAT_APP = " (by a chat app)"
 _METHODS = {
     "blockstack": "Your Blockstack identity",
     "stacks": "Your Stacks account",
@@ -166,7 +168,7 @@ def method_in_words(method: str) -> str:
 
 def device_of(user_agent: str) -> str:
     """Return words for a browser, e.g. "Firefox on Android"."""
-    if user_agent.endswith(WITHOUT_BROWSER):
+    if user_agent.endswith((WITHOUT_BROWSER, BY_CHAT_APP)):
         return user_agent
     seen = parse(user_agent)
     browser = seen.user_agent.family if seen.user_agent else ""

@@ -22,14 +22,13 @@ from oidc_bridge.storage.requests import (
     get_request,
     keep_proved,
 )
-from oidc_bridge.storage.sessions import Session
+from oidc_bridge.storage.sessions import Session, extend_session
 from oidc_bridge.storage.whitelist import set_person_rule
 from oidc_bridge.web import bridge, let_form_lead_to, page, see_other
 from oidc_bridge.web.cards import person_card
-from oidc_bridge.web.changes import find_held_session
 from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.review import WILL_NOT, Review, review_of
-from oidc_bridge.web.session import check_form, current_session, field, form_token, get_browser
+from oidc_bridge.web.session import check_form, field, form_token, get_browser, session_at
 from oidc_bridge.web.standing import Standing, stand_open
 from oidc_bridge.web.steps import advance, go_on, issue, page_of, send_error
 
@@ -61,7 +60,7 @@ def review(request_id: str) -> Response:
         rows=shown.rows,
         news=shown.news,
         will_not=WILL_NOT,
-        remember_days=_remember_days() if standing.app.is_certain else 0,
+        remember_days=_remember_days() if _may_remember(standing) else 0,
         expires_at=open_request.expires_at,
         seconds_left=int((open_request.expires_at - now).total_seconds()),
         decide_url=url_for("consent.decide", request_id=request_id),
@@ -95,13 +94,19 @@ def switch(request_id: str) -> Response:
     return see_other(url_for("signin.choose", request_id=request_id))
 
 
+def _may_remember(standing: Standing) -> bool:
+    """A chat app's key answers for now: no later request passes by it unasked."""
+    return standing.app.is_certain and not standing.signed_in.app
+
+
 def _remember_days() -> int:
     return bridge().settings.lifetimes.consent // 86_400
 
 
 def _deny(connection: Connection, request_id: str, browser: str, now: datetime) -> Answer:
-    _, _, standing = _look(connection, request_id, browser, now)
-    session = find_held_session(connection, now)
+    open_request, _, standing = _look(connection, request_id, browser, now, is_change=True)
+    # Asked again: while we waited for the account, it may have gone.
+    session = session_at(connection, open_request, now=now)
     close_request(connection, request_id, browser=browser)
     record(
         connection,
@@ -139,6 +144,9 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     close_request(connection, request_id, browser=browser)
     _keep_choice(connection, standing, as_whom, now)
     consent_id = _keep_yes(connection, standing, shown, as_whom, granted, now)
+    if session.app:
+        life = timedelta(seconds=bridge().settings.lifetimes.session)
+        extend_session(connection, session.id, until=now + life)
     return issue(connection, standing, granted, consent_id=consent_id, now=now, as_whom=as_whom)
 
 
@@ -154,7 +162,7 @@ def _keep_yes(
     client, session = standing.authorization.target.client, standing.signed_in
     life = timedelta(seconds=bridge().settings.lifetimes.consent)
     wants_to = request.form.get("remember") == "yes"
-    until = now + life if wants_to and standing.app.is_certain else None
+    until = now + life if wants_to and _may_remember(standing) else None
     consent_id = remember_consent(
         connection,
         session.account_id,
@@ -239,7 +247,7 @@ def _look(
     open_request = get_request(connection, request_id, clients, browser=browser, now=now)
     if open_request.authorization is None:
         raise PageError("request_unknown", "nothing to consent to", status=404)
-    session = current_session(connection, now=now)
+    session = session_at(connection, open_request, now=now)
     if session is not None and is_change:
         hold_account(connection, session.account_id)
     standing = stand_open(connection, open_request, session=session, now=now, choose_localpart=True)

@@ -22,6 +22,7 @@ from oidc_bridge.proofs.jsontokens import parse_object
 from oidc_bridge.proofs.oichat import (
     FILE,
     OiChat,
+    Password,
     Signature,
     check_signature,
     is_app_domain,
@@ -54,7 +55,7 @@ _STATUS = {
 
 
 @views.errorhandler(ProofError)
-def _say_why(error: ProofError) -> Response:
+def say_why(error: ProofError) -> Response:
     """Errors are JSON here, as at all doors that programs knock at."""
     log.info("oichat refused code=%s detail=%s", error.code, error.detail)
     said = {"error": error.code, "error_description": explain(error).what}
@@ -95,7 +96,7 @@ def answer(nonce: str) -> Response:
     """Take a signature over the challenge, in the place of a file in the person's storage."""
     _core()
     now = bridge().clock()
-    signed = _read_answer(nonce)
+    _, signed = read_answer(nonce)
     with read() as connection:
         waiting = get_open(connection, nonce, now=now)
     # Whose key it is, the sign-in sees; that it has signed this is seen here, so that a client
@@ -121,10 +122,7 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     Raises:
         ProofError: with the code of the first check that failed, in the order of `oichat`.
     """
-    core = _core()
-    core = replace(
-        core, fetch=Deadline(core.fetch, _BUDGET), strangers=Deadline(core.strangers, _BUDGET)
-    )
+    core = core_in_time()
     own = _own_nonce(password)
     if own is not None:
         return _sign_in_own(client, user, own, now)
@@ -139,9 +137,21 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     found = core.find(asked)
     wanted = core.read_user(localpart_of(user, client.server_name) or "", found)
     with read() as connection:
-        check_early(connection, client, found, wanted, now=now)
+        check_early(connection, client, found, wanted.form, now=now)
     core.check_answer(found, wanted, spent.challenge, _posted(spent))
     return write(lambda connection: arrive(connection, client, found, wanted, now=now))
+
+
+def core_in_time() -> OiChat:
+    """Return what checks answers, with one budget for all that it asks of others.
+
+    Raises:
+        ProofError: ``not_found`` if the operator has not opened the door.
+    """
+    core = _core()
+    return replace(
+        core, fetch=Deadline(core.fetch, _BUDGET), strangers=Deadline(core.strangers, _BUDGET)
+    )
 
 
 def _own_nonce(password: str) -> str | None:
@@ -183,16 +193,20 @@ def _block_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))
 
 
-def _read_answer(nonce: str) -> Signature:
-    """Return the signature in the body, if the body is about *nonce*."""
+def read_answer(nonce: str) -> tuple[Password, Signature]:
+    """Return who is said to have signed, and the signature, if the body is about *nonce*.
+
+    Raises:
+        ProofError: ``too_large``, ``malformed_...``, ``signature_invalid``.
+    """
     if request.content_length is None or request.content_length > _MAX_BODY:
         raise ProofError("too_large", f"{request.content_length} bytes, at most {_MAX_BODY}")
     members = parse_object(request.get_data(cache=False))
     words = [members.get(name) for name in ("nonce", "appDomain", "blockstackId")]
     if not all(isinstance(word, str) for word in words) or words[0] != nonce:
         raise ProofError("malformed_password", "nonce, appDomain or blockstackId is not as it was")
-    read_password("|".join(str(word) for word in words))
-    return read_signature(members.get("publicKey"), members.get("signature"))
+    asked = read_password("|".join(str(word) for word in words))
+    return asked, read_signature(members.get("publicKey"), members.get("signature"))
 
 
 def _posted(spent: SpentNonce) -> Signature | None:

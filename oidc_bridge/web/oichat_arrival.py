@@ -1,10 +1,12 @@
 """From a chat app's good answer to a Matrix user: account, whitelist, persona, and how to end it.
 
 What came by a password is shown and ended like all else: the app is among the person's apps, and
-what it opened among the places where they are signed in.
+what it opened among the places where they are signed in. What a sign-in page asked for comes here
+too (`oidc_bridge.web.chat_apps`), as far as it goes the same way.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -19,15 +21,18 @@ from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import Person, claims_for
 from oidc_bridge.origins import read_origin
 from oidc_bridge.proofs.names import NameReport
-from oidc_bridge.proofs.oichat import OICHAT, Found, Password, User
-from oidc_bridge.sitting import Known, Proven
+from oidc_bridge.proofs.oichat import OICHAT, Form, Found, User
+from oidc_bridge.sitting import Proven, takes_chat_apps
 from oidc_bridge.storage import consents
-from oidc_bridge.storage.accounts import find_known, open_account
+from oidc_bridge.storage.accounts import Opened, find_known, open_account
+from oidc_bridge.storage.chat_questions import ChatAnswer
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import keep_names
 from oidc_bridge.storage.personas import MAIN, Persona, add_persona, free_localpart, persona_as
+from oidc_bridge.storage.requests import OpenRequest
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
+from oidc_bridge.web import bridge
 from oidc_bridge.web.cards import WITHOUT_BROWSER
 from oidc_bridge.web.devices import SCOPES, as_told, authorize, open_device
 
@@ -35,21 +40,21 @@ log = logging.getLogger(__name__)
 
 
 def check_early(
-    connection: Connection, client: Client, found: Found, wanted: User, *, now: datetime
+    connection: Connection, client: Client, found: Found, form: Form, *, now: datetime
 ) -> None:
     """Refuse what will be refused before the person's storage is asked; `arrive` decides.
 
     Raises:
         ProofError: ``account_blocked``, ``app_not_allowed``.
     """
-    known = find_known(connection, _identity(found, None, now))
+    known = find_known(connection, answer_of(found, now).identity)
     if known.is_blocked:
         raise ProofError("account_blocked", found.subject.c32)
     name = rule_name(client, found.password.app)
     said = find_said(connection, known.account_id or "", [name], now=now)[name]
     # Somebody new may be on a list by a name that we do not know as theirs yet.
     if known.account_id is not None or said.is_listed:
-        _check_verdict(client, found.password, wanted, said)
+        _check_verdict(client, found.password.app, form, said)
 
 
 def arrive(
@@ -63,9 +68,7 @@ def arrive(
     """
     session = _open(connection, found, now)
     app = found.password.app
-    rule = rule_name(client, app)
-    said = find_said(connection, session.account_id, [rule], now=now)[rule]
-    _check_verdict(client, found.password, wanted, said)
+    check_app(connection, client, session.account_id, app, wanted.form, now=now)
     persona, is_known = _persona(connection, session.account_id, client, found, wanted, now)
     told = session.profile if wanted.form == "main" else Profile()
     sid = authorize(connection, session, client, persona, app, told, now=now)
@@ -86,28 +89,72 @@ def arrive(
     return SignedIn(persona.localpart, told.display_name, persona.sub, is_known, sid)
 
 
-def _identity(found: Found, known: Known | None, now: datetime) -> Identity:
-    # Name and picture are the person's own by now, and no chat app changes them again.
-    is_new = known is not None and known.account_id is None
-    profile = found.profile.profile if is_new else Profile()
-    return Identity(OICHAT, found.subject.c32, now, names_host=True, profile=profile)
+def may_answer(open_request: OpenRequest) -> bool:
+    """Return whether a chat app may answer what a browser has open.
+
+    No more than its password opens: one homeserver, for an app that says who it is. Never the
+    account page, nor what confirms that it is the person.
+    """
+    core, authorization = bridge().oichat, open_request.authorization
+    if core is None or authorization is None or open_request.purpose != "sign-in":
+        return False
+    client = authorization.target.client
+    is_ours = client.kind == "homeserver" and client.server_name == core.server_name
+    is_named = authorization.redirect_url is not None
+    return is_ours and is_named and takes_chat_apps(bridge().settings.sign_in.accept)
 
 
-def _check_verdict(client: Client, asked: Password, wanted: User, said: Said) -> None:
-    """Hold that the app may come as whom it wants to: nobody asks the person now."""
-    verdict = judge_for(client, asked.app, said)
-    if not verdict.permits(wanted.form):
-        raise ProofError("app_not_allowed", f"{asked.app} as {wanted.form}: {verdict.word}")
+def answer_of(found: Found, now: datetime) -> ChatAnswer:
+    """Return what an app's good answer proves."""
+    identity = Identity(
+        OICHAT, found.subject.c32, now, names_host=True, profile=found.profile.profile
+    )
+    is_owners = found.profile.is_owners
+    name = Name(found.password.name, found.profile.owner, now) if is_owners else None
+    return ChatAnswer(identity, found.password.app, name)
+
+
+def open_by(connection: Connection, answer: ChatAnswer) -> Opened:
+    """Open the account of whom an app's key speaks for.
+
+    Raises:
+        ProofError: ``account_blocked``.
+    """
+    identity = answer.identity
+    known = find_known(connection, identity)
+    if known.account_id is not None:
+        # Name and picture are the person's own by now, and no chat app changes them again.
+        identity = replace(identity, profile=Profile())
+    opened = open_account(connection, [Proven(identity, known)])
+    if answer.name is not None:
+        report = NameReport(confirmed=(answer.name,), is_complete=False)
+        now = identity.proved_at
+        keep_names(connection, opened.account_id, opened.identity_id, report, now=now)
+    return opened
+
+
+def check_app(
+    connection: Connection, client: Client, account_id: str, app: str, form: Form, *, now: datetime
+) -> None:
+    """Hold that an app may come as whom it wants to: nobody asks the person now.
+
+    Raises:
+        ProofError: ``app_not_allowed``.
+    """
+    rule = rule_name(client, app)
+    said = find_said(connection, account_id, [rule], now=now)[rule]
+    _check_verdict(client, app, form, said)
+
+
+def _check_verdict(client: Client, app: str, form: Form, said: Said) -> None:
+    verdict = judge_for(client, app, said)
+    if not verdict.permits(form):
+        raise ProofError("app_not_allowed", f"{app} as {form}: {verdict.word}")
 
 
 def _open(connection: Connection, found: Found, now: datetime) -> Session:
     """Open the account, with a session for the app."""
-    known = find_known(connection, _identity(found, None, now))
-    opened = open_account(connection, [Proven(_identity(found, known, now), known)])
-    if found.profile.is_owners:
-        name = Name(found.password.name, found.profile.owner, now)
-        report = NameReport(confirmed=(name,), is_complete=False)
-        keep_names(connection, opened.account_id, opened.identity_id, report, now=now)
+    opened = open_by(connection, answer_of(found, now))
     label = _title(found.password.app) + WITHOUT_BROWSER
     return open_device(connection, opened, label, now=now)
 

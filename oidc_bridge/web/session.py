@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.seal import new_secret
-from oidc_bridge.storage.sessions import Session, find_session
+from oidc_bridge.storage.requests import OpenRequest
+from oidc_bridge.storage.sessions import Session, find_session, find_session_by_id
 from oidc_bridge.web import bridge
 
 _MAX_COOKIE = 128
@@ -59,6 +60,19 @@ def current_session(connection: Connection, *, now: datetime) -> Session | None:
     """Return who is signed in."""
     cookie = _read("session")
     return None if cookie is None else find_session(connection, cookie, now=now)
+
+
+def session_at(
+    connection: Connection, open_request: OpenRequest, *, now: datetime
+) -> Session | None:
+    """Return who answers a request: whom a chat app's key has signed in for it alone, else who is
+    signed in.
+
+    If the first is over, nobody is: the one must not be taken for the other.
+    """
+    if open_request.session_id is None:
+        return current_session(connection, now=now)
+    return find_session_by_id(connection, open_request.session_id, now=now)
 
 
 def set_session(answer: Response, cookie: str) -> Response:

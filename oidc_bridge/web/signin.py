@@ -8,19 +8,26 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.app import which_app
 from oidc_bridge.errors import ProofError, SentError, explain
-from oidc_bridge.flow import SignIn
+from oidc_bridge.flow import AskConsent, SignIn
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.challenges import find_open_challenge
+from oidc_bridge.storage.chat_questions import give_up_question
 from oidc_bridge.storage.handovers import give_up_handover
 from oidc_bridge.storage.requests import OpenRequest, close_request, get_request, keep_proved
-from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_form_lead_to, new_reference, page, see_other
 from oidc_bridge.web.antelope import is_offered, words_for
 from oidc_bridge.web.asking import ask, question_context
 from oidc_bridge.web.cards import AppCard, app_card, person_card
+from oidc_bridge.web.oichat_arrival import may_answer
 from oidc_bridge.web.questions import ask_anew
-from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
+from oidc_bridge.web.session import (
+    check_form,
+    current_session,
+    form_token,
+    get_browser,
+    session_at,
+)
 from oidc_bridge.web.sittings import find_missing
 from oidc_bridge.web.standing import stand_open
 from oidc_bridge.web.steps import go_on, send_error
@@ -39,7 +46,7 @@ def choose(request_id: str) -> Response:
         challenge = find_open_challenge(
             connection, request_id, browser=browser, now=now, seal=parts.seal
         )
-        if _is_signed_in(connection, open_request, session, now):
+        if _is_signed_in(connection, open_request, now):
             return see_other(url_for("consent.review", request_id=request_id))
         need = find_missing(connection, open_request, session, now=now)
     allow_way_back(open_request)
@@ -64,6 +71,9 @@ def choose(request_id: str) -> Response:
         elsewhere_url=url_for("elsewhere.begin", request_id=request_id),
         chain_url=url_for("chain_accounts.ask", request_id=request_id) if takes_chains else "",
         chain_words=words_for(parts.settings),
+        chat_app_url=url_for("chat_apps.begin", request_id=request_id)
+        if need is None and may_answer(open_request)
+        else "",
         **question_context(ask(challenge, need, open_request.proved), challenge, seconds_left=left),
     )
 
@@ -107,6 +117,7 @@ def cancel(request_id: str) -> Response:
         open_request = open_request_of(connection, request_id, browser, now)
         close_request(connection, request_id, browser=browser)
         give_up_handover(connection, request_id, browser=browser, now=now)
+        give_up_question(connection, request_id, browser=browser, now=now)
         if open_request.authorization is None:
             return url_for("account.overview")
         no = SentError("access_denied", "The sign-in was cancelled.")
@@ -176,11 +187,11 @@ def show_failure(
     )
 
 
-def _is_signed_in(
-    connection: Connection, open_request: OpenRequest, session: Session | None, now: datetime
-) -> bool:
+def _is_signed_in(connection: Connection, open_request: OpenRequest, now: datetime) -> bool:
     """Return whether the proof is done and only consent is left (a reload, the back button)."""
+    session = session_at(connection, open_request, now=now)
     if open_request.authorization is None or session is None:
         return False
-    standing = stand_open(connection, open_request, session=session, now=now)
-    return not isinstance(standing.step, SignIn)
+    step = stand_open(connection, open_request, session=session, now=now).step
+    # Whom a chat app has signed in is asked for nothing else.
+    return isinstance(step, AskConsent) if session.app else not isinstance(step, SignIn)

@@ -24,7 +24,7 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.accounts import Opened, find_known, open_account, stx_addresses_of
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.names import KnownNames, find_names, keep_names
-from oidc_bridge.storage.requests import OpenRequest, keep_proved
+from oidc_bridge.storage.requests import OpenRequest, answer_by, keep_proved
 from oidc_bridge.storage.sessions import Session, open_session
 from oidc_bridge.web import bridge
 from oidc_bridge.web.fresh import FRESH
@@ -176,6 +176,8 @@ def land(
 ) -> str | Answer:
     """Sign the browser in to an opened account; return where its request goes on."""
     now, open_request = arrival.now, arrival.open_request
+    if open_request.session_id is not None:
+        open_request = answer_by(connection, open_request, None, browser=arrival.browser)
     for proof, identity_id in zip(proofs, opened.identity_ids, strict=True):
         report = reports.get(proof.identity.subject)
         if report is not None:

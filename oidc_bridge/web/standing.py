@@ -177,6 +177,9 @@ def _stand(
     name = rule_name(client, app.key)
     said = find_said(connection, session.account_id, [name], now=now)[name]
     verdict = judge_for(client, app.key, said)
+    if session.app:
+        # The key of one app lets nobody choose for another, nor for itself.
+        verdict = verdict.unasked
     personas = _personas(connection, client, app, session, known, choose_localpart)
     as_whom = verdict.settle(known.consent.as_whom if known.consent else None) or "main"
     fitting = _fitting(authorization, verdict.choices, personas)

@@ -71,6 +71,19 @@ def test_only_an_allow_lets_an_app_know_the_person_as_themselves(operator, polic
     assert verdict.permits("alone") == (verdict.word != "deny")
 
 
+@pytest.mark.parametrize(("operator", "policy", "person", "word"), ROWS)
+def test_where_nobody_may_choose_it_is_the_person_without_being_asked_or_nothing(
+    operator, policy, person, word
+):
+    verdict = judge(Said(operator=operator, person=person), unknown=policy, can_be_alone=True)
+
+    unasked = verdict.unasked
+
+    assert unasked.choices == (("main",) if word.startswith("allow") else ())
+    assert unasked.word == ("allow" if word.startswith("allow") else "deny")
+    assert (unasked.why is None) == (unasked.word == "allow")
+
+
 @pytest.mark.parametrize(("operator", "policy", "person"), list(product(SAYS, POLICIES, SAYS)))
 def test_whoever_is_not_on_the_list_is_denied_whatever_else_is_said(operator, policy, person):
     said = Said(operator=operator, is_listed=False, person=person)

@@ -2,11 +2,13 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from coincurve import PrivateKey
+from playwright.sync_api import Page as Tab
 
 from oidc_bridge.proofs.addresses import public_key_to_address
 from tests.fake_chain import sentence
@@ -18,6 +20,11 @@ from tests.live.wallet import MNEMONIC, Person, new_person, write_for_oichat
 from tests.live.world import World
 
 CHAT = "https://chat.oi.example"
+_POST = """async ([address, body]) => {
+  const headers = { "Content-Type": "application/json" };
+  const answer = await fetch(address, { method: "POST", headers, body: JSON.stringify(body) });
+  return answer.json();
+}"""
 
 
 @dataclass
@@ -84,29 +91,47 @@ class Chatter:
         """
         nonce = f"{self.name}{secrets.randbits(52) / 2**52!r}"
         asked = self.door.ask(nonce, Origin=app)
+        written = self._write(app, asked["challenge"], key)
+        if posts:
+            self.door.answer(asked["answer_url"], **self._words(nonce, app, written))
+        else:
+            file = f"{self._bucket(app)}mxid.json"
+            self.gaia.files[file] = asked["challenge"].encode()
+        return f"{nonce}|{app}|{self.name}"
+
+    def confirm(self, tab: Tab, address: str) -> str:
+        """Let the app that lives in *tab* answer what a sign-in page asks; return the code."""
+        asked = tab.evaluate("async address => (await fetch(address)).json()", address)
+        app = tab.evaluate("location.origin")
+        words = self._words(asked["nonce"], app, self._write(app, asked["challenge"]))
+        return str(tab.evaluate(_POST, [asked["answer_url"], words])["code"])
+
+    def _bucket(self, app: str) -> str:
         own = self.keys.setdefault(app, secrets.token_bytes(32))
-        folder = public_key_to_address(PrivateKey(own).public_key.format()).btc
-        bucket, profile = f"/hub/{folder}/", f"/{self.name}/profile.json"
+        return f"/hub/{public_key_to_address(PrivateKey(own).public_key.format()).btc}/"
+
+    def _words(self, nonce: str, app: str, written: Mapping[str, Any]) -> dict[str, str]:
+        """Return what an app posts: who it is, and its signature."""
+        (signed,) = written["signatures"]["blockstack"]
+        return {"nonce": nonce, "appDomain": app, "blockstackId": self.name, **signed}
+
+    def _write(self, app: str, challenge: str, key: bytes | None = None) -> Mapping[str, Any]:
+        """Publish name and profile, and return what wallet and app write."""
+        bucket, profile = self._bucket(app), f"/{self.name}/profile.json"
         written = write_for_oichat(
             name=self.name,
             mnemonic=MNEMONIC,
             account=self.person.account,
-            appKey=(key or own).hex(),
+            appKey=(key or self.keys[app]).hex(),
             app=app,
             bucket=self.gaia.origin + bucket,
             profileUrl=self.gaia.origin + profile,
-            challenges=[asked["challenge"]],
+            challenges=[challenge],
         )
         self.address = written["identityAddress"]
         self.gaia.names.give(self.name, self.address, zonefile=written["zoneFile"])
         self.gaia.files[profile] = json.dumps(written["profile"]).encode()
-        if posts:
-            parts = {"nonce": nonce, "appDomain": app, "blockstackId": self.name}
-            (signed,) = written["signatures"]["blockstack"]
-            self.door.answer(asked["answer_url"], **parts, **signed)
-        else:
-            self.gaia.files[f"{bucket}mxid.json"] = asked["challenge"].encode()
-        return f"{nonce}|{app}|{self.name}"
+        return written
 
 
 @dataclass

@@ -1,14 +1,16 @@
 """Passwords that are proofs, at a real Synapse: chat apps', accounts of EOS, and one-time ones.
 
-What people's profiles name is played on loopback by https; else the bridge is as operators run it.
+What chat apps sign for a browser is here too. What people's profiles name is played on loopback by
+https; else the bridge is as operators run it.
 """
 
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.fake_chain import EOS
 from tests.live.bridge import new_bridge
@@ -29,11 +31,12 @@ from tests.live.passwords import (
     session_of,
     with_passwords,
 )
-from tests.live.person import MatrixSession, SignsAs, Visitor, mxid_of
+from tests.live.person import ALLOW, MatrixSession, SignsAs, Visitor, mxid_of
 from tests.live.proofs import CHAT, Account, Chatter, Door, Gaia
 from tests.live.synapse import SERVER_NAME, idp_id_in, need_synapse
 from tests.live.test_chain_accounts import ask_there, bring
 from tests.live.test_chains import Node
+from tests.live.test_pages import USER_AGENT, look_at, sign_in_to_account
 from tests.live.tools import free_port, wait_for
 from tests.live.wallet import Person, need_wallets, new_person
 from tests.live.world import World
@@ -312,6 +315,88 @@ def test_an_account_that_came_by_sso_is_the_same_user_by_password(
     assert is_signed_in(world, first)
 
 
+# ---- a chat app's answer in a browser
+
+
+def ask_chat_app(page: Page) -> str:
+    """Choose a chat app on the sign-in page; return the address for it."""
+    page.get_by_role("button", name="With a chat app").click()
+    return page.locator("#address").inner_text()
+
+
+def type_code(page: Page, code: str) -> None:
+    page.get_by_label("Code from your chat app").fill(code)
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_what_an_app_signs_in_another_tab_signs_a_browser_in(
+    world: World, ann: Chatter, a_visitor: MakeVisitor, a_web_wallet: WebWallet
+) -> None:
+    # Given a chat app in one browser, and a chat client in another, without a wallet
+    tab, visitor = a_visitor().page, a_visitor(user_agent=USER_AGENT)
+    tab.goto(world.chat)
+    visitor.come_from_chat()
+
+    # When the app answers, and Ann brings the code
+    code = ann.confirm(tab, ask_chat_app(visitor.page))
+    type_code(visitor.page, code.lower().replace("-", " "))
+    expect(visitor.page.get_by_role("main")).to_contain_text(ann.mxid())
+    visitor.allow()
+
+    # Then she is signed in at the homeserver, and not at her account
+    session = visitor.arrive()
+    assert session.user_id == ann.mxid() == enter(world, ann.name, ann.password()).user_id
+    visitor.page.goto(f"{world.bridge.issuer}/account")
+    expect(visitor.page.get_by_role("button", name="Sign in with your wallet")).to_be_visible()
+
+    # And her wallet shows her that device, and ends it
+    by_wallet = a_visitor()
+    come_with_web_wallet(by_wallet, a_web_wallet, ann.person)
+    by_wallet.page.goto(f"{world.bridge.issuer}/account")
+    let_in = re.compile(r"^Sign out Chrome on Linux, let in by chat\.example\.org")
+    by_wallet.page.get_by_role("button", name=let_in).click()
+    wait_for(lambda: not is_signed_in(world, session), what="signed out")
+
+
+def test_the_page_for_chat_apps_needs_no_javascript(
+    world: World, ann: Chatter, a_visitor: MakeVisitor
+) -> None:
+    tab, page = a_visitor().page, a_visitor(java_script_enabled=False).page
+    tab.goto(world.chat)
+    page.goto(world.sign_in_url)
+    code = ann.confirm(tab, ask_chat_app(page))
+    type_code(page, "222222")
+    expect(page.get_by_role("alert")).to_contain_text("That is not the code")
+
+    type_code(page, code)
+
+    expect(page.get_by_role("main")).to_contain_text(ann.mxid())
+    expect(page.get_by_role("button", name=ALLOW)).to_be_visible()
+
+
+def test_the_pages_for_chat_apps_are_good_in_every_size_and_colour(
+    world: World, ann: Chatter, a_visitor: MakeVisitor, pictures_folder: Path
+) -> None:
+    tab, visitor = a_visitor().page, a_visitor(user_agent=USER_AGENT)
+    page = visitor.page
+    visitor.come_from_chat()
+    expect(page.get_by_role("button", name="Look again")).to_be_visible()
+    look_at(page, "sign-in-chat-app", pictures_folder)
+
+    address = ask_chat_app(page)
+    page.get_by_text("Show the picture").click()
+    look_at(page, "chat-app", pictures_folder)
+
+    tab.goto(address)
+    look_at(tab, "chat-question", pictures_folder)
+
+    tab.goto(world.chat)
+    ann.confirm(tab, address)
+    type_code(page, "222222")
+    expect(page.get_by_role("alert")).to_be_visible()
+    look_at(page, "chat-app-wrong", pictures_folder)
+
+
 # ---- one-time passwords
 
 
@@ -342,6 +427,30 @@ def test_a_one_time_password_signs_in_confirms_and_is_signed_out(
         expect(page.get_by_role("status")).to_contain_text("Signed out")
     wait_for(lambda: not is_signed_in(world, first), what="signed out")
     assert is_signed_in(world, by_sso)
+
+
+def test_the_pages_of_passwords_are_good_in_every_size_and_colour(
+    world: World, a_visitor: MakeVisitor, pictures_folder: Path
+) -> None:
+    wallet = SignsAs(new_person())
+    visitor = a_visitor(signer=wallet, user_agent=USER_AGENT, reduced_motion="reduce")
+    page = visitor.page
+    sign_in_to_account(world, visitor)
+    page.get_by_role("link", name="Make a one-time password").click()
+    look_at(page, "one-time", pictures_folder)
+
+    page.get_by_role("button", name="Make a one-time password").click()
+    expect(page.get_by_role("button", name="Copy the password")).to_be_visible()
+    look_at(page, "one-time-made", pictures_folder)
+
+    page.goto(f"{world.bridge.issuer}/account/passwords")
+    page.get_by_label("Name", exact=True).fill("Calendar on the old laptop in the kitchen")
+    page.get_by_label("Sign in to Matrix apps").check()
+    look_at(page, "app-passwords-matrix", pictures_folder)
+
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("button", name="Copy the app password")).to_be_visible()
+    look_at(page, "app-password-matrix-made", pictures_folder)
 
 
 # ---- what an operator sees of all this

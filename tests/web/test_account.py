@@ -233,6 +233,8 @@ POSTS = [
     "/sign-in/x/start-over",
     "/sign-in/message",
     "/sign-in/chain",
+    "/sign-in/x/chat-app",
+    "/sign-in/x/chat-app/take",
     "/sign-in/x/name",
     "/sign-in/x/as",
     "/sign-in/x/join",
@@ -274,7 +276,8 @@ def test_every_form_wants_its_token(app: Flask, ann: Person, action: str) -> Non
 def test_the_list_of_forms_is_whole(app: Flask) -> None:
     """A new form that is not in the table above fails here."""
     protocol = {"/token", "/userinfo", "/authorize", "/introspect", "/revoke", "/register"}
-    protocol |= {"/end-session", "/par", "/c/x", "/proofs/oichat/x", "/matrix/password"}
+    protocol |= {"/end-session", "/par", "/c/x", "/proofs/oichat/x", "/proofs/oichat/page/x"}
+    protocol |= {"/matrix/password"}
     # These want a bearer token, which no form can send, or are what gives one.
     bearers = ("/widget/", "/_matrix/integrations/")
     posts = {

@@ -14,6 +14,7 @@ from oidc_bridge.errors import BridgeError, PageError
 from oidc_bridge.storage import Base, deletion, people, read, write
 from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.challenges import ChallengeRow
+from oidc_bridge.storage.chat_questions import ChatQuestionRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.export import LEFT_OUT, PARTS, export_of
 from oidc_bridge.storage.handovers import HandoverRow
@@ -574,6 +575,21 @@ def test_a_proof_left_for_another_browser_is_forgotten(
     by_operator(app, "ann", clock)
 
     assert count(app, HandoverRow) == (0 if subject == ADDRESS else 1)
+
+
+@pytest.mark.parametrize("subject", [ADDRESS, "SP1"])
+def test_what_a_chat_app_proved_for_a_browser_is_forgotten(
+    app: Flask, clock: Clock, subject: str
+) -> None:
+    question = {"id": "q", "request_id": "gone", "browser": "b", "digest": "d", "challenge": "c"}
+    question |= {"client_id": "synapse", "asks": "", "user_agent": ""}
+    question |= {"proved": {"subject": subject}, "created_at": NOW, "expires_at": NOW}
+    change(app, lambda c: add_ann(c, {}))
+    change(app, lambda c: c.execute(insert(ChatQuestionRow), question))
+
+    by_operator(app, "ann", clock)
+
+    assert count(app, ChatQuestionRow) == (0 if subject == ADDRESS else 1)
 
 
 def add_ann(connection: Connection, held: dict[str, object]) -> None:
