@@ -3,21 +3,27 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     CompoundSelect,
     Connection,
+    FromClause,
     Select,
+    SQLColumnExpression,
+    Text,
+    case,
+    column,
     func,
-    literal,
     or_,
     select,
     union,
     union_all,
+    values,
 )
 
 from oidc_bridge.apps.whitelist import Say
+from oidc_bridge.storage import UtcTime
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.apps import ClientRow
@@ -25,11 +31,12 @@ from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.directory import labels_of
 from oidc_bridge.storage.whitelist import AppRule, AppRuleRow, Audience, Listing, ListingRow
 
+Order = Literal["name", "rule", "people", "last yes", "waiting"]
+
 _R, _C, _Q, _L = AppRuleRow, ConsentRow, AccessRequestRow, ListingRow
 MANY = 1_000
 """People are counted no further."""
 _CLIENT = "client:"
-_AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +74,24 @@ def known_apps(
     *,
     find: str = "",
     of: Collection[str] | None = None,
+    order: Order = "name",
+    descending: bool = False,
     skip: int = 0,
     at_most: int,
 ) -> Sequence[KnownApp]:
-    """Return apps that a rule names, that people use or ask for; by name.
+    """Return apps that a rule names, that people use or ask for.
 
     Args:
         find: only names that hold this.
         of: only these, if given.
+        order: by what; those alike are by name, and those without it come last.
     """
-    names = _names(of).subquery()
-    wanted = select(names.c.name).where(names.c.name != "")
+    every = _names(of).subquery()
+    wanted = select(every.c.name).where(every.c.name != "")
     if find:
-        wanted = wanted.where(names.c.name.contains(find, autoescape=True))
-    page = wanted.order_by(names.c.name).offset(skip).limit(at_most)
-    return _describe(connection, connection.execute(page).scalars().all())
+        wanted = wanted.where(every.c.name.contains(find, autoescape=True))
+    ordered = _in_order(wanted, order, descending=descending).offset(skip).limit(at_most)
+    return _describe(connection, connection.execute(ordered).scalars().all())
 
 
 def find_app(connection: Connection, name: str) -> KnownApp | None:
@@ -107,9 +117,9 @@ def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
     steps = steps.union_all(
         select(steps.c.client_id, following.scalar_subquery()).where(steps.c.name.is_not(None))
     )
-    is_used = select(_C.id).where(_C.client_id == ClientRow.id, current).exists()
+    # Not by EXISTS, for which PostgreSQL reads every consent there is.
     clients = select((_CLIENT + ClientRow.id).label("name")).where(
-        ClientRow.kind != "homeserver", is_used
+        ClientRow.kind != "homeserver", first.scalar_subquery().is_not(None)
     )
     parts = (
         select(_R.name.label("name")),
@@ -122,6 +132,25 @@ def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
     return union(*(part.where(part.selected_columns[0].in_(of)) for part in parts))
 
 
+def _in_order(wanted: Select[str], order: Order, *, descending: bool) -> Select[str]:
+    """Return the names of *wanted* in an order that its pages share."""
+    names = wanted.cte("wanted")
+    query = select(names.c.name)
+    by: SQLColumnExpression[Any] = names.c.name
+    if order == "rule":
+        query, by = query.outerjoin(_R, _R.name == names.c.name), _R.say
+    elif order == "waiting":
+        counted = _waiting().subquery()
+        query = query.outerjoin(counted, counted.c.app == names.c.name)
+        by = func.coalesce(counted.c.waiting, 0)
+    elif order in ("people", "last yes"):
+        uses = _all_uses().subquery()
+        query = query.outerjoin(uses, uses.c.name == names.c.name)
+        by = func.coalesce(uses.c.people, 0) if order == "people" else uses.c.last
+    way = by.desc() if descending else by.asc()
+    return query.order_by(way.nulls_last(), names.c.name)
+
+
 def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp]:
     """Return these apps in their order; the questions do not grow with the people."""
     rules = {
@@ -132,14 +161,14 @@ def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp
             )
         )
     }
-    uses = _uses(connection, names)
-    waiting = select(_Q.app, func.count()).where(_Q.app.in_(names), _Q.decided_at.is_(None))
-    waits = _counts(connection, waiting.group_by(_Q.app))
+    these = values(column("name", Text), name="these").data([(name,) for name in names or [""]])
+    uses = {row.name: row for row in connection.execute(_uses(these.cte()))}
+    waits = _counts(connection, _waiting().where(_Q.app.in_(names)))
     listed = select(_L.app, func.count()).where(_L.app.in_(names)).group_by(_L.app)
     lists = _counts(connection, listed)
     found = []
     for name in names:
-        row, (people, last) = rules.get(name), uses.get(name, (0, None))
+        row, use = rules.get(name), uses.get(name)
         found.append(
             KnownApp(
                 name=name,
@@ -148,8 +177,8 @@ def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp
                 until=row.until if row else None,
                 note=row.note if row else None,
                 changed_at=row.changed_at if row else None,
-                people=people,
-                last_yes=last,
+                people=use.people if use else 0,
+                last_yes=use.last if use else None,
                 waiting=waits.get(name, 0),
                 listed=lists.get(name, 0),
             )
@@ -161,34 +190,61 @@ def _counts(connection: Connection, query: Select[str, int]) -> Mapping[str, int
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _uses(
-    connection: Connection, names: Sequence[str]
-) -> Mapping[str, tuple[int, datetime | None]]:
-    """Return how many people use each app, counted up to `MANY` and one more, and the last yes."""
-    homes = connection.execute(select(ClientRow.id).where(ClientRow.kind == "homeserver"))
-    home_ids = homes.scalars().all()
-    asked = [
-        _use(name, client_id, is_home=not name.startswith(_CLIENT))
-        for name in names
-        for client_id in ([name.removeprefix(_CLIENT)] if name.startswith(_CLIENT) else home_ids)
-    ]
-    found: dict[str, tuple[int, datetime | None]] = {}
-    for first in range(0, len(asked), _AT_ONCE):
-        rows = connection.execute(union_all(*asked[first : first + _AT_ONCE]))
-        for name, people, last in rows:
-            before, latest = found.get(name, (0, None))
-            found[name] = (before + people, max(filter(None, (last, latest)), default=None))
-    return found
+def _waiting() -> Select[str, int]:
+    count = func.count().label("waiting")
+    return select(_Q.app, count).where(_Q.decided_at.is_(None)).group_by(_Q.app)
 
 
-def _use(name: str, client_id: str, *, is_home: bool) -> Select[*tuple[Any, ...]]:
+def _all_uses() -> Select[*tuple[Any, ...]]:
+    """Return for every app how many yeses stand, and the last of them: to be ordered by.
+
+    One pass over what is kept; to ask for each app as `_uses` does takes longer. Somebody who said
+    yes to two addresses of one client counts twice here.
+    """
+    each = (
+        select(
+            _C.client_id, _C.app, func.count().label("people"), func.max(_C.given_at).label("last")
+        )
+        .where(_C.removed_at.is_(None))
+        .group_by(_C.client_id, _C.app)
+        .subquery()
+    )
+    is_home = ClientRow.kind == "homeserver"
+    name = case((is_home, each.c.app), else_=_CLIENT + each.c.client_id).label("name")
+    people, last = func.sum(each.c.people), func.max(each.c.last, type_=UtcTime)
+    totals = select(name, people.label("people"), last.label("last"))
+    return totals.join(ClientRow, ClientRow.id == each.c.client_id).group_by(name)
+
+
+def _uses(names: FromClause) -> Select[*tuple[Any, ...]]:
+    """Return of each of *names* how many people use it, counted up to `MANY` and one more for each
+    homeserver, and the last yes.
+
+    One question, however many names: planning one for each took longer than answering them.
+    """
+    pair = select(names.c.name, ClientRow.id.label("client_id"))
+    is_home = (ClientRow.kind == "homeserver") & ~names.c.name.startswith(_CLIENT)
+    at_homes = pair.join_from(names, ClientRow, is_home)
+    clients = pair.join_from(names, ClientRow, names.c.name == _CLIENT + ClientRow.id)
+    parts = union_all(
+        _use(at_homes.subquery("at_homes"), is_home=True),
+        _use(clients.subquery("as_clients"), is_home=False),
+    ).subquery()
+    people, last = func.sum(parts.c.people), func.max(parts.c.last, type_=UtcTime)
+    return select(parts.c.name, people.label("people"), last.label("last")).group_by(parts.c.name)
+
+
+def _use(pairs: FromClause, *, is_home: bool) -> Select[*tuple[Any, ...]]:
     # Equal to one client and one app, so that an index answers the count and the last.
-    which = [_C.client_id == client_id, _C.removed_at.is_(None)]
+    which = [_C.client_id == pairs.c.client_id, _C.removed_at.is_(None)]
     if is_home:
-        which.append(_C.app == name)
-    some = select(_C.account_id).where(*which).limit(MANY + 1).subquery()
+        which.append(_C.app == pairs.c.name)
+    some = select(_C.account_id).where(*which).correlate(pairs).limit(MANY + 1).subquery()
+    # At a homeserver each has said yes to an app once; a client may have several addresses.
+    each = some.c.account_id if is_home else some.c.account_id.distinct()
+    count = select(func.count(each)).scalar_subquery()
     last = select(func.max(_C.given_at)).where(*which).scalar_subquery()
-    return select(literal(name), func.count(some.c.account_id.distinct()), last)
+    return select(pairs.c.name, count.label("people"), last.label("last"))
 
 
 @dataclass(frozen=True, slots=True)

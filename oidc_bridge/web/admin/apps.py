@@ -1,7 +1,9 @@
 """Apps: what the operator says of them."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 
 from flask import Response, request, url_for
 from sqlalchemy import Connection
@@ -11,7 +13,7 @@ from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
-from oidc_bridge.storage.app_directory import KnownApp, find_app, known_apps
+from oidc_bridge.storage.app_directory import KnownApp, Order, find_app, known_apps
 from oidc_bridge.storage.rulings import replace_rule
 from oidc_bridge.storage.undo import undo_rule
 from oidc_bridge.storage.whitelist import AppRule, Audience
@@ -36,18 +38,30 @@ views = admin_views(
 _PAGE = 50
 _MAX_NAME, _MAX_SKIP = 300, 1_000_000
 _TICK = timedelta(microseconds=1)
+_COLUMNS: Mapping[Order, str] = {
+    "name": "App",
+    "rule": "Rule",
+    "people": "People",
+    "last yes": "Last yes",
+    "waiting": "Waiting",
+}
+# Whoever sorts by these looks for the most, or the latest.
+_MOST_FIRST = frozenset[Order]({"people", "last yes", "waiting"})
 _FLASHES = {"ruled": "Rule saved.", "undone": "Taken back: the rule is as it was."}
 
 
 @views.get("")
 def overview() -> Response:
-    """List them, fifty a page."""
+    """List them in the order that is asked for, fifty a page."""
     admin, find, skip = the_admin(), argument("find").strip(), _read_skip()
+    order, descending = _read_order()
     with read() as connection:
         found = known_apps(
             connection,
             find=find.lower(),
             of=admin.apps if admin.is_limited else None,
+            order=order,
+            descending=descending,
             skip=skip,
             at_most=_PAGE + 1,
         )
@@ -57,6 +71,8 @@ def overview() -> Response:
         find=find,
         now=bridge().clock(),
         may_add=admin.may("add apps"),
+        columns=_columns(find, order, descending=descending),
+        sorted_by=_sorted_by(order, descending=descending),
         earlier=max(skip - _PAGE, 0) if skip else None,
         later=skip + _PAGE if len(found) > _PAGE else None,
     )
@@ -147,6 +163,41 @@ def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:
         version=_version_of(current),
         rule_url=url_for("admin_apps.rule"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the list: where its words lead, and how the list is sorted by it, if it is."""
+
+    words: str
+    url: str
+    sorted: str
+
+
+def _columns(find: str, order: Order, *, descending: bool) -> Sequence[Column]:
+    """Return the columns; the one that the list is sorted by leads to the other way round."""
+    found = []
+    for name, words in _COLUMNS.items():
+        is_it = name == order
+        way = (not descending) if is_it else name in _MOST_FIRST
+        url = url_for("admin_apps.overview", find=find or None, **_sorted_by(name, descending=way))
+        sorted_as = ("descending" if descending else "ascending") if is_it else ""
+        found.append(Column(words, url, sorted_as))
+    return found
+
+
+def _sorted_by(order: Order, *, descending: bool) -> dict[str, Any]:
+    """Return what an address says of the order; nothing of the one that needs no word."""
+    if order == "name" and not descending:
+        return {}
+    return {"sort": order, **({"way": "down"} if descending else {})}
+
+
+def _read_order() -> tuple[Order, bool]:
+    """Return by what the list is sorted, and whether downwards; by name if the address is none."""
+    wanted = argument("sort")
+    order: Order = next((one for one in _COLUMNS if one == wanted), "name")
+    return order, argument("way") == "down"
 
 
 def _is_name(text: str) -> bool:

@@ -1,19 +1,25 @@
 """Apps on the admin pages: what is said of them, by whom, and two who say it at once."""
 
+import html
+import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from oidc_bridge.apps.spelling import read_app
+from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import read
+from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
 from tests.driver import WIKI, Person, fields_of
 from tests.fakes import NOW
 from tests.web.admin.conftest import account_of, change
+from tests.web.admin.many import account_id, add_people, add_requests, app_name
 from tests.web.admin.test_people import counted
 
 CHAT = "https://chat.example"
@@ -150,3 +156,96 @@ def test_who_uses_an_app_is_counted_until_they_take_it_back(
     ann.remove_first_app()
     assert people.format(0) in admin.get(PAGE).text
     assert "client:wiki" not in admin.get("/admin/apps").text
+
+
+def names_in(page: str) -> list[str]:
+    return re.findall(r'<th scope="row".*?<bdi>(.*?)</bdi>', page, re.S)
+
+
+def some_apps(app: Flask) -> None:
+    """Three with rules, of which the second has three people, the third one, and the first a
+    request that waits."""
+    says: tuple[Say, ...] = ("deny", "allow", "alone")
+    for number, say in enumerate(says):
+        rule = AppRule(app_name(number), say)
+        change(app, lambda connection, rule=rule: set_rule(connection, rule, now=NOW))
+    change(app, lambda connection: add_people(connection, 4))
+    change(app, lambda connection: add_requests(connection, app_name(0), 1))
+    yes = {"client_name": "x", "localpart": "x", "app_title": "x", "scopes": [], "claims": []}
+    who = [(1, 1), (1, 2), (1, 3), (2, 4)]
+    rows = [
+        {
+            **yes,
+            "id": f"c{number}",
+            "client_id": "synapse",
+            "granted": [],
+            "text_version": 1,
+            "account_id": account_id(number - 1),
+            "app": app_name(which),
+            "given_at": NOW + timedelta(seconds=number),
+        }
+        for which, number in who
+    ]
+    change(app, lambda connection: connection.execute(insert(ConsentRow), rows))
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("", "012"),
+        ("?way=down", "210"),
+        ("?sort=rule", "120"),
+        ("?sort=rule&way=down", "021"),
+        ("?sort=people&way=down", "120"),
+        ("?sort=people", "021"),
+        ("?sort=last+yes&way=down", "210"),
+        ("?sort=last+yes", "120"),
+        ("?sort=waiting&way=down", "012"),
+        ("?sort=waiting", "120"),
+        ("?sort=note", "012"),
+        ("?sort=people&way=down&find=app-0002", "2"),
+    ],
+)
+def test_the_list_is_sorted_by_each_column_both_ways(
+    app: Flask, an_admin: Callable[..., Person], query: str, numbers: str
+) -> None:
+    admin = an_admin("admin")
+    some_apps(app)
+
+    with counted(app) as statements:
+        page = admin.get(f"/admin/apps{query}").text
+
+    assert names_in(page) == [app_name(int(number)) for number in numbers]
+    assert len(statements) <= 8
+    way = "descending" if "way=down" in query else "ascending"
+    assert page.count("aria-sort") == page.count(f'aria-sort="{way}"') == 1
+
+
+def test_a_column_leads_to_its_other_way_and_the_search_goes_along(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    admin = an_admin("admin")
+    some_apps(app)
+
+    page = admin.get("/admin/apps?find=app&sort=people&way=down").text
+
+    heads = re.findall(r'<th scope="col".*?href="(.*?)"', page, re.S)
+    assert [html.unescape(url) for url in heads] == [
+        "/admin/apps?find=app",
+        "/admin/apps?find=app&sort=rule",
+        "/admin/apps?find=app&sort=people",
+        "/admin/apps?find=app&sort=last+yes&way=down",
+        "/admin/apps?find=app&sort=waiting&way=down",
+    ]
+
+
+def test_a_client_with_people_is_sorted_among_the_apps(
+    app: Flask, an_admin: Callable[..., Person], ann: Person
+) -> None:
+    admin = an_admin("admin")
+    some_apps(app)
+    ann.tokens(WIKI)
+
+    page = admin.get("/admin/apps?sort=people&way=down").text
+
+    assert names_in(page) == [app_name(1), "client:wiki", app_name(2), app_name(0)]
