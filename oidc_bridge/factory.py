@@ -67,6 +67,7 @@ from oidc_bridge.web import (
     widget,
 )
 from oidc_bridge.web.admin import (
+    app_add,
     apps,
     client_addresses,
     client_new,
@@ -136,7 +137,7 @@ def create_app(
         *(consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
-        *(home, apps, lists, list_import, requests, people, why),
+        *(home, apps, app_add, lists, list_import, requests, people, why),
         *(clients, client_new, client_addresses, client_trial),
         *(events, signing_keys, health, team),
     ):

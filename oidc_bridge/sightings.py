@@ -2,15 +2,16 @@
 
 And at the profiles of developers who signed by a name.
 
-Never on the way of a sign-in: when a client registers or is imported, by ``client refresh``, and
-once a day by ``prune``. Nothing of it can keep a client from being registered. A site that does
-not answer leaves what was known; one that answers otherwise replaces it.
+Never on the way of a sign-in: when a client registers or is imported, by ``client refresh``, when
+an admin adds an app (which keeps nothing), and once a day by ``prune``. Nothing of it can keep a
+client from being registered. A site that does not answer leaves what was known; one that answers
+otherwise replaces it.
 """
 
 import hashlib
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -18,16 +19,23 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.developer import (
     MANIFEST_PATH,
     MAX_MANIFEST,
+    NOBODY,
+    Developer,
+    find_developer,
     home_of,
     is_profile_of,
     name_signed_by,
     read_authors,
 )
 from oidc_bridge.apps.logo import MAX_FILE, redraw
+from oidc_bridge.apps.manifest import open_statement
+from oidc_bridge.apps.web_manifest import read_web_manifest
 from oidc_bridge.errors import BridgeError, FetchError
 from oidc_bridge.oidc.client import Client, SoftwareStatement
+from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.named_profile import FindProfile
+from oidc_bridge.proofs.names import NameService
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.developers import (
     SeenProfile,
@@ -108,6 +116,76 @@ def look_again(
     for client in old_profiles:
         _look_at_developer(client, fetch=fetch, find_profile=find_profile, now=now)
     return len(old_homes) + len(old_logos) + len(old_profiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What an app's site shows of itself to somebody who has not decided anything yet.
+
+    Attributes:
+        name: its own word, ``""`` if there is none.
+        icon: as we drew it, a PNG.
+        asked, required: the scopes in the signed statement, which hold only if *developer* signed.
+        fault: why there is nothing to show: ``fetch_...``, ``not_there``, ``malformed``.
+        statement_fault: why the statement at the site does not count.
+    """
+
+    name: str = ""
+    icon: bytes | None = None
+    developer: Developer = NOBODY
+    asked: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    fault: BridgeError | None = None
+    statement_fault: BridgeError | None = None
+
+
+def glimpse(
+    home: str,
+    *,
+    audience: str,
+    services: tuple[NameService, ...],
+    fetch: Fetch,
+    strangers: Fetch,
+    find_profile: FindProfile,
+    now: datetime,
+) -> Glimpse:
+    """Look at the site of an app, an https origin, and keep nothing.
+
+    Args:
+        audience, services, fetch, find_profile: as for `open_statement`.
+        strangers: The guard for addresses that strangers name.
+    """
+    try:
+        body = _get(home + MANIFEST_PATH, strangers, max_bytes=MAX_MANIFEST)
+        seen = read_web_manifest(body, home=home)
+    except BridgeError as error:
+        return Glimpse(fault=error)
+    try:
+        icon = redraw(_get(seen.icon, strangers, max_bytes=MAX_FILE)) if seen.icon else None
+    except BridgeError:
+        icon = None
+    unsigned = Glimpse(seen.name, icon, find_developer(None, seen.authors, now=now))
+    if seen.statement is None:
+        return unsigned
+    try:
+        statement, members = open_statement(
+            seen.statement,
+            audience=audience,
+            services=services,
+            fetch=fetch,
+            now=now,
+            find_profile=find_profile,
+        )
+        if str(read_origin(str(members["client_uri"]))) != home:
+            raise BridgeError("invalid_software_statement", "client_uri: is another site's")
+    except BridgeError as error:
+        return replace(unsigned, statement_fault=error)
+    return replace(
+        unsigned,
+        developer=find_developer(statement, seen.authors, now=now),
+        asked=tuple(str(members["scope"]).split()),
+        required=statement.required_scopes,
+    )
 
 
 def _look_at_site(home: str, *, fetch: Fetch, now: datetime) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from sqlalchemy import (
     CompoundSelect,
@@ -60,6 +60,11 @@ class KnownApp:
     last_yes: datetime | None
     waiting: int
     listed: int
+
+    @classmethod
+    def nobodys(cls, name: str) -> Self:
+        """Return an app that no rule names and nobody uses."""
+        return cls(name, None, None, None, None, None, 0, None, 0, 0)
 
     @property
     def rule(self) -> AppRule | None:

@@ -193,6 +193,11 @@ def source_of(redirect_uri: str) -> str:
     return str(read_origin(redirect_uri)) if is_web else f"{scheme}:"
 
 
+def let_page_show_drawings() -> None:
+    """Let this page show pictures that come with it: such as we drew, and keep nowhere."""
+    g.image_sources = "'self' data:"
+
+
 def let_page_be_framed_by(*origins: str) -> None:
     """Let pages of these origins, and no others, show this one in a frame."""
     g.frame_ancestors = origins
@@ -223,8 +228,10 @@ def _add_headers(answer: Response) -> Response:
         # Synapse's last page must still find its opener.
         form_targets = " ".join(g.get("form_targets", ("'self'",)))
         ancestors = " ".join(g.get("frame_ancestors", ("'none'",)))
+        images = g.get("image_sources", "'self'")
         headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+            "default-src 'none'; script-src 'self'; style-src 'self';"
+            f" img-src {images};"
             f" connect-src 'self'; base-uri 'none'; frame-ancestors {ancestors};"
             f" form-action {form_targets}"
         )

@@ -216,7 +216,7 @@ def _read_signed(document: Mapping[str, object], *, client_id: str, now: datetim
         services=parts.name_services,
         fetch=Deadline(parts.fetch, seconds),
         now=now,
-        find_profile=_find_profile(Deadline(parts.strangers, seconds), seconds),
+        find_profile=find_profile_within(Deadline(parts.strangers, seconds), seconds),
     )
     return read_client(document, client_id=client_id, statement=statement, signed=signed)
 
@@ -224,12 +224,13 @@ def _read_signed(document: Mapping[str, object], *, client_id: str, now: datetim
 def _look_at(client: Client, now: datetime) -> None:
     """Look at the client's own site, in bounded time; whatever comes of it, it is registered."""
     strangers = Deadline(bridge().strangers, _SECONDS_TO_LOOK)
-    find_profile = _find_profile(strangers, _SECONDS_TO_LOOK)
+    find_profile = find_profile_within(strangers, _SECONDS_TO_LOOK)
     look_at(client, fetch=strangers, find_profile=find_profile, now=now)
     bridge().snapshots.forget()
 
 
-def _find_profile(strangers: Deadline, seconds: float) -> FindProfile:
+def find_profile_within(strangers: Deadline, seconds: float) -> FindProfile:
+    """Return what finds a developer's profile; our own services may take *seconds*."""
     parts = bridge()
     return partial(parts.find_profile, fetch=Deadline(parts.fetch, seconds), strangers=strangers)
 

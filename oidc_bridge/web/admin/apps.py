@@ -28,7 +28,6 @@ views = admin_views(
     "/apps",
     {
         "overview": "read apps",
-        "add": "add apps",
         "one": "read apps",
         "rule": "change apps",
         "undo": "change apps",
@@ -36,7 +35,8 @@ views = admin_views(
 )
 
 _PAGE = 50
-_MAX_NAME, _MAX_SKIP = 300, 1_000_000
+MAX_NAME = 300
+_MAX_SKIP = 1_000_000
 _TICK = timedelta(microseconds=1)
 _COLUMNS: Mapping[Order, str] = {
     "name": "App",
@@ -78,14 +78,6 @@ def overview() -> Response:
     )
 
 
-@views.post("")
-def add() -> Response:
-    """Lead to the page of an app that an admin typed; its rule makes it known."""
-    check_form()
-    name = read_app(field("address", limit=_MAX_NAME).strip())
-    return see_other(url_for("admin_apps.one", app=name))
-
-
 @views.get("/one")
 def one() -> Response:
     """Show one app."""
@@ -98,7 +90,7 @@ def one() -> Response:
         # What nobody knows is shown to whoever may make a rule for it, by its one spelling.
         if not the_admin().may("add apps") or not _is_name(name):
             raise PageError("not_found", "no such app", status=404)
-        known = KnownApp(name, None, None, None, None, None, 0, None, 0, 0)
+        known = KnownApp.nobodys(name)
     return admin_page(
         "admin/app.html",
         app=known,
@@ -106,7 +98,6 @@ def one() -> Response:
         day=_day_of(known.until),
         version=_version_of(known),
         may_change=may_change,
-        rule_url=url_for("admin_apps.rule"),
         undo_at=undo_at(),
         flash=_FLASHES.get(argument("done")),
     )
@@ -115,7 +106,7 @@ def one() -> Response:
 @views.post("/rule")
 def rule() -> Response:
     """Change the rule of an app, if it is still the one that the admin was shown."""
-    browser, name, version = check_form(), field("app", limit=_MAX_NAME), _read_version()
+    browser, name, version = check_form(), field("app", limit=MAX_NAME), _read_version()
     check_app("change apps", name)
     say, audience, day = _read_say(), _read_audience(), field("until", limit=10)
     note = read_note(field("note", limit=4 * MAX_NOTE))
@@ -137,7 +128,7 @@ def rule() -> Response:
 @views.post("/undo")
 def undo() -> Response:
     """Take back the rule that this admin made a moment ago."""
-    browser, name = check_form(), field("app", limit=_MAX_NAME)
+    browser, name = check_form(), field("app", limit=MAX_NAME)
     check_app("change apps", name)
     at = read_moment(field("at"))
 
@@ -201,7 +192,7 @@ def _read_order() -> tuple[Order, bool]:
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= _MAX_NAME and read_app(text) == text
+    return len(text) <= MAX_NAME and read_app(text) == text
 
 
 def _version_of(known: KnownApp | None) -> str:

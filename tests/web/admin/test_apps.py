@@ -57,8 +57,11 @@ def test_an_app_is_added_and_refused_from_then_on(
     app: Flask, an_admin: Callable[..., Person], ann: Person
 ) -> None:
     admin = an_admin("admin")
-    led = admin.press_on("/admin/apps", "/admin/apps", address=f"{CHAT}/")
-    admin.press_on(led.location, "/admin/apps/rule", **{**RULE, "note": "=<script>"})
+    shown = admin.press_on("/admin/apps", "/admin/apps/add", address=f"{CHAT}/").text
+    admin.post(
+        "/admin/apps/rule",
+        {**fields_of(shown, "/admin/apps/rule"), **RULE, "note": "=<script>"},
+    )
 
     assert rule_of(app) == AppRule(CHAT, "deny", note="=<script>")
     assert "<script>" not in admin.get(PAGE).text.replace('<script src="', "")
