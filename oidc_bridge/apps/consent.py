@@ -20,6 +20,7 @@ class Question:
         client_name: the name shown for the client.
         localpart: as whom the app will know the person.
         developer: who signed for the app; ``""`` if nobody did.
+        required: of the scopes, those without which nobody is signed in.
     """
 
     scopes: tuple[str, ...]
@@ -27,6 +28,7 @@ class Question:
     client_name: str
     localpart: str
     developer: str = ""
+    required: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def reasons_to_ask(
     """Return why the person must be asked; nothing if an earlier consent covers *question*.
 
     Reasons: ``first``, ``not_remembered``, ``expired``, ``text``, ``scopes``, ``claims``,
-    ``client_name``, ``localpart``, ``developer``.
+    ``client_name``, ``localpart``, ``developer``, ``required``.
     """
     if consent is None:
         return ("first",)
@@ -63,6 +65,7 @@ def reasons_to_ask(
         "client_name": question.client_name != before.client_name,
         "localpart": question.localpart != before.localpart,
         "developer": question.developer != before.developer,
+        "required": not {*question.required} & {*question.scopes} <= set(consent.granted),
     }
     return tuple(reason for reason, is_so in grown.items() if is_so)
 

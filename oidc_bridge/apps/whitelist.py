@@ -19,6 +19,7 @@ operator's rule; a person may always be stricter.
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from oidc_bridge.apps.scope_rules import ScopeRules
 from oidc_bridge.oidc.client import Client, Unknown
 
 Say = Literal["allow", "alone", "deny"]
@@ -37,11 +38,14 @@ class Said:
         operator: what the operator says of the app.
         is_listed: False if only people on a list may use the app and this one is not on it.
         person: what the person says of the app.
+        scopes: what the operator says of the app's scopes. It does not run out with the rule: what
+            an app may not have it would get without a word from anybody.
     """
 
     operator: Say | None = None
     is_listed: bool = True
     person: Say | None = None
+    scopes: ScopeRules = ()
 
 
 @dataclass(frozen=True, slots=True)

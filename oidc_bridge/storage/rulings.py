@@ -7,11 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.scope_rules import ScopeRules, as_text
 from oidc_bridge.apps.spelling import check_say
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import Unknown
 from oidc_bridge.storage.access_requests import AccessRequest, decide_access_request
 from oidc_bridge.storage.admissions import admit, get_rule, replace_list
+from oidc_bridge.storage.app_scopes import find_scopes, put_scopes
 from oidc_bridge.storage.apps import get_client, set_unknown_apps
 from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.whitelist import (
@@ -23,6 +25,8 @@ from oidc_bridge.storage.whitelist import (
     remove_rule,
     set_rule,
 )
+
+SCOPES_RULED = "app scopes ruled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,51 @@ def forget_app(connection: Connection, app: str, *, now: datetime, by: str = COM
     """
     before = get_rule(connection, app)
     listed = replace_list(connection, app, [], now=now, by=by)
+    rule_scopes(connection, app, (), now=now, by=by)
     remove_rule(connection, app)
     record(connection, "app forgotten", now=now, app=app, before=_told(before), after="", by=by)
     return listed
+
+
+def replace_scopes(
+    connection: Connection,
+    app: str,
+    said: ScopeRules,
+    *,
+    version: datetime | None,
+    now: datetime,
+    by: str,
+) -> bool:
+    """Keep what is said of an app's scopes in the place of *version*; False if somebody was
+    quicker.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    before = find_scopes(connection, app)
+    if before is None:
+        raise BridgeError("app_unruled", f"no rule names {app}")
+    if not put_scopes(connection, app, said, version=version, now=now):
+        return False
+    if as_text(before.rules) != as_text(said):
+        told = {"before": as_text(before.rules), "after": as_text(said), "by": by}
+        record(connection, SCOPES_RULED, now=now, app=app, **told)
+    return True
+
+
+def rule_scopes(
+    connection: Connection, app: str, said: ScopeRules, *, now: datetime, by: str = COMMAND_LINE
+) -> bool:
+    """Keep what is said of an app's scopes; False if it was said already.
+
+    Raises:
+        BridgeError: ``app_unruled``.
+    """
+    before = find_scopes(connection, app)
+    if before is not None and as_text(before.rules) == as_text(said):
+        return False
+    version = before.changed_at if before else None
+    return replace_scopes(connection, app, said, version=version, now=now, by=by)
 
 
 def set_default(

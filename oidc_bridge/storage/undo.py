@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
+from oidc_bridge.apps.scope_rules import as_text, from_text
 from oidc_bridge.errors import PageError
 from oidc_bridge.storage.admissions import Key, put_back
+from oidc_bridge.storage.app_scopes import find_scopes
 from oidc_bridge.storage.ledger import EventRow
-from oidc_bridge.storage.rulings import forget_app, rule_app
+from oidc_bridge.storage.rulings import SCOPES_RULED, forget_app, rule_app, rule_scopes
 from oidc_bridge.storage.whitelist import AppRule, Listing, find_rule, listings_of
 
 TIME_TO_UNDO = timedelta(minutes=10)
@@ -57,20 +59,34 @@ def undo_rule(connection: Connection, app: str, *, at: datetime, now: datetime, 
 
     Raises:
         PageError: ``undo_over``; ``changed_meanwhile`` if somebody has ruled since, or put people
-            on the list of a rule that was new.
+            on the list of a rule that was new, or said something of its scopes.
     """
     details = _details(connection, ("app ruled",), app, at, now, by)
     detail = details[0]
     before = _rule(app, detail["before"])
     is_new = before is None
+    scopes = find_scopes(connection, app)
     if find_rule(connection, app) != _rule(app, detail["after"]) or (
-        is_new and listings_of(connection, app)
+        is_new and (listings_of(connection, app) or (scopes and scopes.rules))
     ):
         raise PageError("changed_meanwhile", f"rule of {app}", status=409)
     if before is None:
         forget_app(connection, app, now=now, by=by)
     else:
         rule_app(connection, before, now=now, by=by)
+
+
+def undo_scopes(connection: Connection, app: str, *, at: datetime, now: datetime, by: str) -> None:
+    """Take back what *by* said of an app's scopes at one moment.
+
+    Raises:
+        PageError: ``undo_over``; ``changed_meanwhile`` if somebody has said something else since.
+    """
+    detail = _details(connection, (SCOPES_RULED,), app, at, now, by)[0]
+    today = find_scopes(connection, app)
+    if today is None or as_text(today.rules) != detail["after"]:
+        raise PageError("changed_meanwhile", f"scopes of {app}", status=409)
+    rule_scopes(connection, app, from_text(detail["before"]), now=now, by=by)
 
 
 def _details(

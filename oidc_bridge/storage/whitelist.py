@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import (
+    JSON,
     BindParameter,
     ColumnElement,
     CompoundSelect,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from oidc_bridge.apps.scope_rules import from_json
 from oidc_bridge.apps.whitelist import Said, Say
 from oidc_bridge.storage import Base, UtcTime
 from oidc_bridge.storage.accounts import IdentityRow
@@ -45,6 +47,9 @@ class AppRuleRow(Base):
     until: Mapped[datetime | None] = mapped_column(UtcTime)
     note: Mapped[str] = mapped_column(Text)
     changed_at: Mapped[datetime] = mapped_column(UtcTime)
+    # See `apps.scope_rules`, and `storage.app_scopes` for who reads and writes them.
+    scopes: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    scopes_changed_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class ListingRow(Base):
@@ -109,16 +114,15 @@ class PersonRule:
 
 _TICK = timedelta(microseconds=1)
 _R, _L, _P = AppRuleRow, ListingRow, PersonRuleRow
+_RULE = (_R.name, _R.say, _R.audience, _R.until)
 _NAMES: BindParameter[Any] = bindparam("names", expanding=True)
 
 
 def _said(operators: ColumnElement[bool], own: ColumnElement[bool]) -> CompoundSelect[Any]:
     """Return one question for both voices; each part reads its rows by their keys."""
     return union_all(
-        select(literal("operator").label("voice"), _R.name, _R.say, _R.audience, _R.until).where(
-            operators
-        ),
-        select(literal("person"), _P.app, _P.say, literal("everyone"), null()).where(
+        select(literal("operator").label("voice"), *_RULE, _R.scopes).where(operators),
+        select(literal("person"), _P.app, _P.say, literal("everyone"), null(), null()).where(
             _P.account_id == bindparam("account_id"), own
         ),
     )
@@ -159,11 +163,8 @@ def find_said(
     else:
         rows = connection.execute(_SAID, {"names": list(names), **whose}).all()
     person: dict[str, Say] = {row.name: row.say for row in rows if row.voice == "person"}
-    rules = {
-        row.name: row
-        for row in rows
-        if row.voice == "operator" and (row.until is None or row.until > now)
-    }
+    ruled = {row.name: row for row in rows if row.voice == "operator"}
+    rules = {name: row for name, row in ruled.items() if row.until is None or row.until > now}
     closed = [name for name, row in rules.items() if row.audience != "everyone"]
     listed = _listed(connection, account_id, closed, now) if closed else frozenset()
     return {
@@ -171,6 +172,7 @@ def find_said(
             operator=rules[name].say if name in rules else None,
             is_listed=name not in closed or name in listed,
             person=person.get(name),
+            scopes=from_json(ruled[name].scopes) if name in ruled else (),
         )
         for name in names
     }

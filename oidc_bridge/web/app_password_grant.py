@@ -23,7 +23,7 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import tell_of_app_password
 from oidc_bridge.storage.tokens import add_tokens
 from oidc_bridge.web import bridge
-from oidc_bridge.web.gate import may_still
+from oidc_bridge.web.gate import still_given
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,10 @@ def _redeem(
     found = find_by_app_password(connection, secret)
     if found is None:
         raise SentError("invalid_grant", "The app password is unknown or has ended.")
-    known, given = found
+    known, kept = found
     check_app_password(known, now=now)
-    if not may_still(connection, APP_PASSWORD, given, now=now):
+    given = still_given(connection, APP_PASSWORD, kept, now=now)
+    if given is None:
         raise SentError("invalid_grant", "App passwords may not be used any more.")
     # What opens a homeserver is not handed on: no access token has `matrix:login`.
     scopes = narrow(still_allowed(given.scopes, APP_PASSWORD), asked.scopes)

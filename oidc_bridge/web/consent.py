@@ -132,11 +132,10 @@ def _allow(connection: Connection, request_id: str, browser: str, now: datetime)
     shown = review_of(standing)
     if not compare_digest(field("shown").encode(), shown.fingerprint(request_id).encode()):
         raise PageError("consent_changed", f"request={request_id}")
-    client = standing.authorization.target.client
     granted = decide_scopes(
         request.form.getlist("scope"),
-        asked=standing.authorization.scopes,
-        required=client.required_scopes,
+        asked=standing.scopes,
+        required=standing.required,
     )
     if granted is None:
         raise PageError("form_malformed", "scope")

@@ -30,7 +30,7 @@ from oidc_bridge.storage.authorizations import Authorization
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.web import antelope, bridge, json_answer, oichat
 from oidc_bridge.web.callers import get_caller
-from oidc_bridge.web.gate import may_still
+from oidc_bridge.web.gate import still_given
 
 log = logging.getLogger(__name__)
 views = Blueprint("matrix_password", __name__)
@@ -151,7 +151,7 @@ def _check(
     matrix = known.matrix
     if MATRIX_LOGIN not in given.scopes or matrix is None or matrix.client_id != client.id:
         raise BridgeError("app_password_elsewhere", "it is not for this homeserver")
-    if not may_still(connection, APP_PASSWORD, given, now=now):
+    if still_given(connection, APP_PASSWORD, given, now=now) is None:
         raise BridgeError("app_not_allowed", "app passwords may not be used any more")
     # Else it would tell whose it is to somebody who has found it.
     if localpart_of(user, client.server_name) != matrix.localpart:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.consent import decide_scopes
 from oidc_bridge.apps.developer import NOBODY, Developer
+from oidc_bridge.apps.scope_rules import ALWAYS, ScopeRules, required_of, without_refused
+from oidc_bridge.apps.whitelist import rule_name
 from oidc_bridge.errors import PageError
 from oidc_bridge.oidc.scopes import GRANTS
 from oidc_bridge.storage import read
@@ -27,6 +29,7 @@ from oidc_bridge.storage.my_apps import (
     told_of,
 )
 from oidc_bridge.storage.sessions import Session
+from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web import bridge, page, see_other
 from oidc_bridge.web.cards import developer_behind, logo_url_of, matrix_id
 from oidc_bridge.web.changes import change, confirm, get_session
@@ -177,7 +180,8 @@ def _boxes(
     connection: Connection, session: Session, mine: AppConsent, mxid: str
 ) -> Sequence[ScopeBox]:
     person = told_of(connection, session.account_id, mine)
-    required = _required(mine)
+    said = _said(connection, session, mine)
+    required = _required(mine, said)
     return [
         ScopeBox(
             scope=scope,
@@ -186,14 +190,24 @@ def _boxes(
             required=scope in required,
             granted=scope in mine.consent.granted,
         )
-        for scope in mine.consent.question.scopes
+        for scope in without_refused(mine.consent.question.scopes, said)
         if scope in GRANTS
     ]
 
 
-def _required(mine: AppConsent) -> tuple[str, ...]:
+def _said(connection: Connection, session: Session, mine: AppConsent) -> ScopeRules:
+    """Return what the operator says of the app's scopes."""
     client = bridge().snapshots.current().clients.get(mine.client_id)
-    return (*(client.required_scopes if client else ()), "openid")
+    if client is None:
+        return ()
+    name = rule_name(client, mine.app)
+    now = bridge().clock()
+    return find_said(connection, session.account_id, [name], now=now)[name].scopes
+
+
+def _required(mine: AppConsent, said: ScopeRules) -> tuple[str, ...]:
+    client = bridge().snapshots.current().clients.get(mine.client_id)
+    return required_of((*(client.required_scopes if client else ()), ALWAYS), said)
 
 
 @views.post("/<id:consent_id>/scopes")
@@ -207,11 +221,15 @@ def choose_scopes(consent_id: str) -> Response:
 
     def choose(connection: Connection, session: Session, now: datetime) -> str:
         mine = _my_app(connection, session, consent_id)
-        before = mine.consent.granted
-        asked = mine.consent.question.scopes
-        chosen = decide_scopes(ticked, asked=asked, required=_required(mine))
-        if chosen is None:
+        before, said = mine.consent.granted, _said(connection, session, mine)
+        required = _required(mine, said)
+        # What the operator refuses the app is not on the page, and stays as it was.
+        asked = without_refused(mine.consent.question.scopes, said)
+        hidden = [scope for scope in before if scope not in asked]
+        shown = decide_scopes(ticked, asked=asked, required=required)
+        if shown is None:
             raise PageError("form_malformed", "scope")
+        chosen = (*shown, *hidden)
         gone = [scope for scope in before if scope not in chosen]
         if gone:
             narrow_consent(connection, session.account_id, mine, chosen, now=now)
@@ -223,7 +241,7 @@ def choose_scopes(consent_id: str) -> Response:
                 scopes=" ".join(gone),
                 **_about(session, mine),
             )
-        optional = set(asked) - set(_required(mine))
+        optional = set(asked) - set(required)
         if (set(chosen) & optional) - set(before):
             ask_again(connection, session.account_id, mine)
             return "asked-again"

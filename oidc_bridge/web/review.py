@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from oidc_bridge.apps.scope_rules import reasons_of
 from oidc_bridge.apps.whitelist import AsWhom
 from oidc_bridge.flow import AskConsent
 from oidc_bridge.oidc.scopes import GRANTS, Person
@@ -25,13 +26,17 @@ _NEWS = {
     "client_name": "The server behind the app has another name than before.",
     "localpart": "The app will know you under another ID than before.",
     "developer": "Somebody else stands behind the app than before.",
+    "required": "The app now needs something that you left out before.",
     "whitelist": "As whom this app may know you has changed.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeRow:
-    """One scope on the page: a sentence and the value that would be sent."""
+    """One scope on the page: a sentence and the value that would be sent.
+
+    ``reason`` is why the app gets it, in the operator's words.
+    """
 
     scope: str
     title: str
@@ -60,7 +65,7 @@ class Review:
 
     def fingerprint(self, request_id: str) -> str:
         """Return a keyed digest: a yes counts only for exactly what was shown."""
-        rows = [(row.scope, row.title, row.value, row.required) for row in self.rows]
+        rows = [(row.scope, row.title, row.value, row.required, row.reason) for row in self.rows]
         choices = [astuple(choice) for choice in self.choices]
         shown = (request_id, astuple(self.app), rows, choices, self.note, self.before)
         return bridge().seal.digest(json.dumps(shown), purpose="consent")
@@ -87,6 +92,7 @@ class Review:
                 "title": row.title,
                 "value": row.value,
                 "required": row.required,
+                "reason": row.reason,
                 "granted": row.scope in granted,
             }
             for row in self.rows
@@ -111,7 +117,7 @@ def review_of(standing: Standing) -> Review:
     reasons = standing.step.reasons if isinstance(standing.step, AskConsent) else ()
     # A box that nobody ticked is no yes: what is optional starts unticked.
     before = standing.consent.granted if standing.consent else ()
-    required = client.required_scopes
+    words = reasons_of(standing.said.scopes)
     person = standing.person(standing.as_whom)
     choices = persona_cards(standing)
     mxid = choices[0].mxid if len(choices) == 1 else ""
@@ -123,11 +129,11 @@ def review_of(standing: Standing) -> Review:
                 scope=scope,
                 title=GRANTS[scope].title,
                 value=_OPEN if scope == "openid" and is_open else value_of(scope, person, mxid),
-                required=scope in required,
-                reason="",
+                required=scope in standing.required,
+                reason=words.get(scope, ""),
                 checked=scope in before,
             )
-            for scope in standing.authorization.scopes
+            for scope in standing.scopes
         ),
         choices=choices,
         note=note_on_main(standing),

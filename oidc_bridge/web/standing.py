@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.apps.app import App, which_app
 from oidc_bridge.apps.consent import Consent, Question
+from oidc_bridge.apps.scope_rules import required_of, without_refused
 from oidc_bridge.apps.whitelist import (
     AsWhom,
     Said,
@@ -42,6 +43,7 @@ class Standing:
             where none is named, the one that knows the person so.
         developer: who signed for the app, as consent is to cover it.
         welcomes: at a re-authentication, what the person can be confirmed by.
+        said: what the rules say of the app.
     """
 
     authorization: AuthorizationRequest
@@ -55,6 +57,7 @@ class Standing:
     step: Step
     developer: str = ""
     welcomes: Sequence[Welcome] = ()
+    said: Said = Said()
 
     @property
     def choices(self) -> tuple[AsWhom, ...]:
@@ -66,6 +69,16 @@ class Standing:
     def consent_id(self) -> str:
         """Of the earlier yes; ``""`` if there was none."""
         return self.consent.id if self.consent else ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What is asked of the person: of what the client asks for, what the operator lets it."""
+        return without_refused(self.authorization.scopes, self.said.scopes)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """What of it they cannot leave out."""
+        return _required(self.authorization, self.said)
 
     @property
     def is_expected(self) -> bool:
@@ -84,7 +97,7 @@ class Standing:
     def question(self, as_whom: AsWhom) -> Question:
         """Return what consent is asked for if the app is to know the person so."""
         persona = self.personas[as_whom]
-        return _question(self.authorization, persona, self.signed_in, self.developer)
+        return _question(self.authorization, persona, self.signed_in, self.said, self.developer)
 
     @property
     def signed_in(self) -> Session:
@@ -187,7 +200,7 @@ def _stand(
         as_whom = fitting[0]
     situation = replace(
         here,
-        question=_question(authorization, personas[as_whom], session, developer),
+        question=_question(authorization, personas[as_whom], session, said, developer),
         consent=known.consent,
         verdict=verdict,
         as_whom=as_whom,
@@ -207,6 +220,7 @@ def _stand(
         app.key,
         step,
         developer,
+        said=said,
     )
 
 
@@ -222,7 +236,7 @@ def _stand_again(
     persona, consent = welcome.persona, welcome.consent
     situation = replace(
         here,
-        question=_question(authorization, persona, session, ""),
+        question=_question(authorization, persona, session, Said(), ""),
         consent=consent,
         verdict=chosen.verdict,
         as_whom=consent.as_whom,
@@ -282,16 +296,25 @@ def _is_expected(authorization: AuthorizationRequest, persona: Persona) -> bool:
 
 
 def _question(
-    authorization: AuthorizationRequest, persona: Persona, session: Session, developer: str
+    authorization: AuthorizationRequest,
+    persona: Persona,
+    session: Session,
+    said: Said,
+    developer: str,
 ) -> Question:
-    person = _as_known(persona, session)
+    scopes = without_refused(authorization.scopes, said.scopes)
     return Question(
-        scopes=authorization.scopes,
-        claims=tuple(claims_for(authorization.scopes, person)),
+        scopes=scopes,
+        claims=tuple(claims_for(scopes, _as_known(persona, session))),
         client_name=authorization.target.client.name,
         localpart=persona.localpart,
         developer=developer,
+        required=_required(authorization, said),
     )
+
+
+def _required(authorization: AuthorizationRequest, said: Said) -> tuple[str, ...]:
+    return required_of(authorization.target.client.required_scopes, said.scopes)
 
 
 def _as_known(persona: Persona, session: Session) -> Person:

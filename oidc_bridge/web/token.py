@@ -47,7 +47,7 @@ from oidc_bridge.storage.tokens import (
 from oidc_bridge.web import bridge, json_answer, pairs
 from oidc_bridge.web.app_password_grant import redeem_app_password
 from oidc_bridge.web.callers import find_proof, get_caller, read_body
-from oidc_bridge.web.gate import may_still
+from oidc_bridge.web.gate import still_given
 
 log = logging.getLogger(__name__)
 views = Blueprint("token", __name__)
@@ -106,10 +106,11 @@ def _redeem_code(
         account_id = revoke_by_code(connection, asked.code, client_id=client.id, now=now)
         if account_id is not None:
             record(connection, "code reused", now=now, account_id=account_id, client_id=client.id)
-    spent = None if taken is None else find_taken(connection, taken)
-    if spent is None:
+    given = None if taken is None else find_taken(connection, taken)
+    if given is None:
         return SentError("invalid_grant", "The code is unknown, used, or no longer allowed.")
-    if not may_still(connection, client, spent, now=now):
+    spent = still_given(connection, client, given, now=now)
+    if spent is None:
         return SentError("invalid_grant", "The app may not sign this person in any more.")
     try:
         check_code(
@@ -161,9 +162,10 @@ def _refresh(
     ends_at = spent.created_at + timedelta(seconds=lifetimes.refresh_family)
     if now >= min(spent.expires_at, ends_at):
         return SentError("invalid_grant", "The refresh token has expired.")
-    if not may_still(connection, client, spent, now=now):
+    given = still_given(connection, client, spent, now=now)
+    if given is None:
         return SentError("invalid_grant", "The app may not sign this person in any more.")
-    allowed = still_allowed(spent.scopes, client)
+    allowed = still_allowed(given.scopes, client)
     if "offline_access" not in allowed:
         return SentError("invalid_grant", "The client may not refresh any more.")
     # Asking for too much is raised from here, so it leaves the refresh token as it was.
@@ -235,15 +237,17 @@ def userinfo() -> Response:
     with read() as connection:
         live = find_by_access_token(connection, presented.token, now=now)
         client = clients.get(live.authorization.client_id) if live else None
-        if live and client and not may_still(connection, client, live.authorization, now=now):
-            live = None
-    if live is None:
+        found = (
+            still_given(connection, client, live.authorization, now=now)
+            if live and client
+            else None
+        )
+    if live is None or (client is not None and found is None):
         raise TokenError(
             "invalid_token", "The access token is unknown or expired.", scheme=presented.scheme
         )
     _check_possession(presented, live)
-    found = live.authorization
-    if client is None:
+    if client is None or found is None:
         raise TokenError("invalid_token", "The access token's client is gone.")
     if "openid" not in found.scopes:
         raise TokenError("insufficient_scope", "The scope openid was not granted.", status=403)

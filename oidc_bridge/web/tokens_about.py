@@ -15,13 +15,14 @@ from oidc_bridge.oidc.redeem import need
 from oidc_bridge.oidc.scopes import scope_text
 from oidc_bridge.oidc.tokens import introspection_claims
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.authorizations import Authorization
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.resource_servers import may_introspect
 from oidc_bridge.storage.tokens import LiveToken, end_token, find_token
 from oidc_bridge.web import bridge, empty_answer, json_answer
 from oidc_bridge.web.app_password_grant import end_presented
 from oidc_bridge.web.callers import get_caller, read_body
-from oidc_bridge.web.gate import may_still
+from oidc_bridge.web.gate import still_given
 
 log = logging.getLogger(__name__)
 views = Blueprint("tokens_about", __name__)
@@ -42,14 +43,14 @@ def introspect() -> Response:
     with read() as connection:
         found = find_token(connection, token, now=now)
         owner = clients.get(found.authorization.client_id) if found else None
-        is_shown = (
-            found is not None
-            and owner is not None
-            and _may_see(connection, caller, found)
-            and may_still(connection, owner, found.authorization, now=now)
+        is_shown = found is not None and owner is not None and _may_see(connection, caller, found)
+        given = (
+            still_given(connection, owner, found.authorization, now=now)
+            if found and owner and is_shown
+            else None
         )
     # Section 2.2: of a token that is not theirs to see they do not learn that it exists.
-    facts = _facts(found) if found and is_shown else {"active": False}
+    facts = _facts(found, given) if found and given else {"active": False}
     kinds = ("application/json", f"application/{_SIGNED}")
     if request.accept_mimetypes.best_match(kinds) == kinds[1]:
         return _signed(facts, caller)
@@ -64,8 +65,7 @@ def _may_see(connection: Connection, caller: Client, found: LiveToken) -> bool:
     return found.kind == "access_token" and may_introspect(connection, caller.id, owner)
 
 
-def _facts(found: LiveToken) -> dict[str, Any]:
-    known = found.authorization
+def _facts(found: LiveToken, known: Authorization) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "active": True,
         "iss": bridge().settings.issuer,
