@@ -19,12 +19,13 @@ views = Blueprint("receipts", __name__, url_prefix="/account/receipts")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that the app asked for."""
+    """One thing that the app asked for; why, if the operator said so then."""
 
     title: str
     value: str
     required: bool
     granted: bool
+    reason: str = ""
 
 
 @views.get("/<id:consent_id>")
@@ -74,7 +75,7 @@ def _line(row: Mapping[str, Any], chosen: str) -> Line:
     """Return one thing that was asked for; where the page said "the one that you choose above",
     the one that was chosen."""
     value = chosen if chosen and row["scope"] == "openid" else row["value"]
-    return Line(row["title"], value, row["required"], row["granted"])
+    return Line(row["title"], value, row["required"], row["granted"], row.get("reason", ""))
 
 
 def _known_as(kept: KeptConsent) -> str:

@@ -29,6 +29,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.storage.whitelist import find_said
 from oidc_bridge.web.welcomes import Chosen, choose
 
+_NOTHING = Said()
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -57,7 +59,7 @@ class Standing:
     step: Step
     developer: str = ""
     welcomes: Sequence[Welcome] = ()
-    said: Said = Said()
+    said: Said = _NOTHING
 
     @property
     def choices(self) -> tuple[AsWhom, ...]:
@@ -236,7 +238,7 @@ def _stand_again(
     persona, consent = welcome.persona, welcome.consent
     situation = replace(
         here,
-        question=_question(authorization, persona, session, Said(), ""),
+        question=_question(authorization, persona, session, _NOTHING, ""),
         consent=consent,
         verdict=chosen.verdict,
         as_whom=consent.as_whom,

@@ -106,7 +106,7 @@ def one() -> Response:
 @views.post("/rule")
 def rule() -> Response:
     """Change the rule of an app, if it is still the one that the admin was shown."""
-    browser, name, version = check_form(), field("app", limit=MAX_NAME), _read_version()
+    browser, name, version = check_form(), field("app", limit=MAX_NAME), read_version()
     check_app("change apps", name)
     say, audience, day = _read_say(), _read_audience(), field("until", limit=10)
     note = read_note(field("note", limit=4 * MAX_NOTE))
@@ -200,7 +200,12 @@ def _version_of(known: KnownApp | None) -> str:
     return "" if changed_at is None else name_of(changed_at)
 
 
-def _read_version() -> datetime | None:
+def read_version() -> datetime | None:
+    """Return the version that a form was made for, None if there was none.
+
+    Raises:
+        PageError: ``form_malformed``.
+    """
     text = field("version", limit=17)
     return read_moment(text) if text else None
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from flask import Response, request, url_for
 from sqlalchemy import Connection
@@ -35,6 +36,7 @@ views = admin_views(
 
 _PLACE = re.compile(r"([0-9]{1,16})\.([A-Za-z0-9_-]{22})")
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_MAX_NAME = 300
 _FLASHES = {
     "approved": ("1 person was let in.", "{} people were let in."),
     "declined": ("1 person was told no.", "{} people were told no."),
@@ -77,7 +79,8 @@ def decide() -> Response:
     outcome = "approved" if word == "approve" else "declined"
     if result.before or result.denied or not result.done:
         return _tell(result, outcome)
-    return see_other(url_for("admin_requests.overview", done=outcome, count=len(result.done)))
+    done: dict[str, Any] = {"done": outcome, "count": len(result.done)}
+    return see_other(url_for("admin_requests.overview", app=_read_app() or None, **done))
 
 
 _FAULTS = {
@@ -88,7 +91,8 @@ _FAULTS = {
 
 
 def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
-    of, is_decided = _apps_of(the_admin()), argument("show") == "decided"
+    app, is_decided = _read_app(), argument("show") == "decided"
+    of = _apps_of(the_admin(), app)
     after = _read_place(argument("after"))
     with read() as connection:
         if is_decided:
@@ -97,7 +101,7 @@ def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
             found = waiting(connection, of=of, after=after, at_most=PAGE + 1)
     shown = found[:PAGE]
     last = _name_of(shown[-1]) if len(found) > PAGE else None
-    first_url = url_for("admin_requests.overview")
+    first_url = url_for("admin_requests.overview", app=app or None)
     return admin_page(
         "admin/requests.html",
         status=400 if wrong else 200,
@@ -110,7 +114,8 @@ def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
         may_read_people=the_admin().may("read people"),
         decide_url=url_for("admin_requests.decide"),
         first_url=first_url if after else None,
-        next_url=url_for("admin_requests.overview", after=last) if last else None,
+        next_url=url_for("admin_requests.overview", app=app or None, after=last) if last else None,
+        app=app,
         flash=_flash(),
     )
 
@@ -130,8 +135,16 @@ def _tell(result: Decided, outcome: str) -> Response:
     )
 
 
-def _apps_of(admin: Admin) -> Collection[str] | None:
-    return admin.apps if admin.is_limited else None
+def _read_app() -> str:
+    """Return the one app whose requests are wanted, ``""`` for all; a form brings it along."""
+    name = request.form.get("app", "") if request.method == "POST" else argument("app")
+    return name if len(name) <= _MAX_NAME and "\0" not in name else ""
+
+
+def _apps_of(admin: Admin, app: str = "") -> Collection[str] | None:
+    if not app:
+        return admin.apps if admin.is_limited else None
+    return [app] if admin.may("read requests", app=app) else []
 
 
 def _flash() -> str | None:
