@@ -68,6 +68,7 @@ from oidc_bridge.web import (
 )
 from oidc_bridge.web.admin import (
     app_add,
+    app_events,
     app_scopes,
     apps,
     client_addresses,
@@ -138,7 +139,7 @@ def create_app(
         *(consent, refused),
         *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
         *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
-        *(home, apps, app_add, app_scopes, lists, list_import, requests, people, why),
+        *(home, apps, app_add, app_scopes, app_events, lists, list_import, requests, people, why),
         *(clients, client_new, client_addresses, client_trial),
         *(events, signing_keys, health, team),
     ):

@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -29,6 +30,13 @@ class EventRow(Base):
         Index("ix_events_at_id", "at", "id"),
         Index("ix_events_kind_at", "kind", "at"),
         Index("ix_events_client_id_at", "client_id", "at"),
+        Index(
+            "ix_events_app_at",
+            "app",
+            "at",
+            sqlite_where=text("app IS NOT NULL"),
+            postgresql_where=text("app IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -36,6 +44,8 @@ class EventRow(Base):
     kind: Mapped[str] = mapped_column(Text)
     account_id: Mapped[str | None] = mapped_column(Text)
     client_id: Mapped[str | None] = mapped_column(Text)
+    # As in the detail; here to be found by.
+    app: Mapped[str | None] = mapped_column(Text)
     detail: Mapped[dict[str, str]] = mapped_column(JSON)
 
 
@@ -108,6 +118,7 @@ def record(
             "kind": kind,
             "account_id": account_id,
             "client_id": client_id,
+            "app": detail.get("app") or None,
             "detail": detail,
         },
     )
@@ -119,9 +130,11 @@ def record_all(
     """Write an event for each of *details*, in one statement however many they are."""
     if details:
         same = {"at": now, "kind": kind, "account_id": None, "client_id": None}
-        connection.execute(
-            _RECORD, [{"id": new_id(), **same, "detail": dict(detail)} for detail in details]
-        )
+        rows = [
+            {"id": new_id(), **same, "app": detail.get("app") or None, "detail": dict(detail)}
+            for detail in details
+        ]
+        connection.execute(_RECORD, rows)
 
 
 def events_of(

@@ -1,10 +1,12 @@
 """What happened: the ledger, filtered, and as a file."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response, url_for
+from sqlalchemy import Connection
 from werkzeug.exceptions import NotFound
 
 from oidc_bridge.storage import read
@@ -26,42 +28,66 @@ views = admin_views("events", "/events", {"overview": "read events", "export": "
 
 MOST_EXPORTED = 10_000
 _AT_ONCE = 500
-_FILTERS = ("kind", "person", "client", "since", "until")
+_FILTERS = ("kind", "person", "client", "app", "since", "until")
 _HEADER = ("at", "kind", "by", "person", "account", "client", "before", "after", "detail")
 # Nobody is signed in when they happen, and no person does them: without a "by" they are the
 # operator's.
 _OPERATORS = frozenset({"client added", "client imported", "client secret made", "keys rotated"})
-_SHOWN_APART = frozenset({"by", "before", "after"})
+SHOWN_APART = frozenset({"by", "before", "after"})
 
 
 @views.get("")
 def overview() -> Response:
     """List events, youngest first."""
     with read() as connection:
-        events = find_events(connection, _read_filter(), at_most=PAGE + 1)
-        shown = events[:PAGE]
-        known = labels_of(connection, sorted(_accounts_in(shown)))
+        shown = find_shown(connection, _read_filter())
         kinds = kinds_of_events(connection)
-    labels = {account_id: short_label(label) for account_id, label in known.items()}
     kept: dict[str, Any] = {name: argument(name) for name in _FILTERS if argument(name)}
-    last = shown[-1] if len(events) > PAGE else None
-    more: dict[str, Any] = {"at": last.at.isoformat(), "id": last.id} if last else {}
     return admin_page(
         "admin/events.html",
-        rows=[(event, who(event, labels)) for event in shown],
-        labels=labels,
+        rows=shown.rows,
+        labels=shown.labels,
         kinds=kinds,
         clients=bridge().snapshots.current().clients,
         wanted={name: argument(name) for name in _FILTERS},
-        apart=_SHOWN_APART,
+        apart=SHOWN_APART,
         is_filtered=bool(kept),
         first_url=url_for("admin_events.overview", **kept) if argument("id") else None,
-        next_url=url_for("admin_events.overview", **kept, **more) if last else None,
+        next_url=url_for("admin_events.overview", **kept, **shown.after) if shown.after else None,
         files=[
             (words, url_for("admin_events.export", form=form, **kept))
             for words, form in (("CSV", "csv"), ("JSON", "json"))
         ],
         most=MOST_EXPORTED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One page of events.
+
+    Attributes:
+        rows: each with who did it; see `who`.
+        labels: what the accounts that they name go by.
+        after: what the address of the next page says of where it begins; nothing if there is none.
+    """
+
+    rows: Sequence[tuple[Event, str]]
+    labels: Mapping[str, str]
+    after: dict[str, Any]
+
+
+def find_shown(connection: Connection, which: Filter) -> Shown:
+    """Return the page of events that fit; in two questions."""
+    events = find_events(connection, which, at_most=PAGE + 1)
+    shown = events[:PAGE]
+    known = labels_of(connection, sorted(_accounts_in(shown)))
+    labels = {account_id: short_label(label) for account_id, label in known.items()}
+    last = shown[-1] if len(events) > PAGE else None
+    return Shown(
+        rows=[(event, who(event, labels)) for event in shown],
+        labels=labels,
+        after={"at": last.at.isoformat(), "id": last.id} if last else {},
     )
 
 
@@ -110,7 +136,7 @@ def _accounts_in(events: Sequence[Event]) -> set[str]:
 
 def _as_cells(event: Event, labels: Mapping[str, str]) -> Sequence[str]:
     detail = event.detail
-    rest = "; ".join(f"{k}={v}" for k, v in sorted(detail.items()) if k not in _SHOWN_APART)
+    rest = "; ".join(f"{k}={v}" for k, v in sorted(detail.items()) if k not in SHOWN_APART)
     return (
         event.at.isoformat(),
         event.kind,
@@ -146,10 +172,18 @@ def _read_filter() -> Filter:
         kind=argument("kind") or None,
         account_id=argument("person") or None,
         client_id=argument("client") or None,
+        app=argument("app") or None,
         since=_read_day(argument("since")),
         until=at if at and event_id else until,
         before_id=event_id if at and event_id else None,
     )
+
+
+def read_page_of(app: str) -> Filter:
+    """Return the filter of one app's events, from where the address says that the page begins."""
+    at, event_id = _read_time(argument("at")), argument("id")
+    has_place = at is not None and event_id != ""
+    return Filter(app=app, until=at, before_id=event_id) if has_place else Filter(app=app)
 
 
 def _read_time(text: str) -> datetime | None:

@@ -28,6 +28,7 @@ _PLACES: tuple[tuple[str, str, Right], ...] = (
 # Pages that have no entry of their own, and the one whose part they are.
 _PART_OF = {
     "admin_app_add": "admin_apps",
+    "admin_app_events": "admin_apps",
     "admin_app_scopes": "admin_apps",
     "admin_lists": "admin_apps",
     "admin_list_import": "admin_apps",
