@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from oidc_bridge.apps.scope_rules import ALWAYS, WORDS, ScopeRule, ScopeRules, to_json
 from oidc_bridge.apps.spelling import check_say, read_app, read_note, read_who
 from oidc_bridge.cli.files import read_each, read_json_list
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.storage.whitelist import AppRule, Listing
 
 _SAYS = ("allow", "alone", "deny")
 _AUDIENCES = ("everyone", "listed")
-_MEMBERS = {"app", "say", "for", "until", "note", "people"}
+_MEMBERS = {"app", "say", "for", "until", "note", "people", "scopes"}
+_SCOPE_MEMBERS = {"scope", "say", "reason"}
 _ENTRY_MEMBERS = {"who", "until", "note"}
 # An approved request lets in an account; no name or address stands for it in the list.
 _ACCOUNT = re.compile(r"account:([A-Za-z0-9_-]{22})")
@@ -20,10 +23,15 @@ _ACCOUNT = re.compile(r"account:([A-Za-z0-9_-]{22})")
 
 @dataclass(frozen=True, slots=True)
 class AppOfFile:
-    """One app: its rule, and its whole list."""
+    """One app: its rule, its whole list, and what is said of its scopes.
+
+    A file from before there was something to say of scopes says nothing of them (None): it must
+    not let an app have more than it had.
+    """
 
     rule: AppRule
     people: Sequence[Listing] = ()
+    scopes: ScopeRules | None = None
 
 
 def to_file(one: AppOfFile) -> Mapping[str, object]:
@@ -42,6 +50,7 @@ def to_file(one: AppOfFile) -> Mapping[str, object]:
             }
             for entry in one.people
         ],
+        "scopes": to_json(one.scopes or ()),
     }
 
 
@@ -81,7 +90,25 @@ def _read_app(entry: object) -> AppOfFile:
         except BridgeError as error:
             raise _malformed(f"person {number}: {error.code}: {error.detail}") from error
         listed[listing.kind, listing.who] = listing
-    return AppOfFile(rule, list(listed.values()))
+    scopes = _read_scopes(members["scopes"]) if "scopes" in members else None
+    return AppOfFile(rule, list(listed.values()), scopes)
+
+
+def _read_scopes(said: object) -> ScopeRules:
+    if not isinstance(said, list):
+        raise _malformed("scopes: expected a list")
+    found: dict[str, ScopeRule] = {}
+    for one in said:
+        members = {"say": None, "reason": ""} | _members(one, _SCOPE_MEMBERS, needed={"scope"})
+        scope = _one_of(members, "scope", tuple(SCOPES))
+        # `openid` is how people sign in: nothing but a reason can be said of it.
+        words = () if scope == ALWAYS else WORDS
+        word = None if members["say"] is None else _one_of(members, "say", words)
+        if scope in found:
+            raise _malformed(f"{scope} is there twice")
+        reason = read_note(_text(members, "reason"))
+        found[scope] = ScopeRule(scope, word, reason)  # type: ignore[arg-type]
+    return tuple(found.values())
 
 
 def _read_listing(entry: object) -> Listing:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.scope_rules import to_json as scopes_to_json
 from oidc_bridge.apps.spelling import read_app, read_note, read_until
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.cli.listings import admit, dismiss, export, import_
@@ -17,6 +18,7 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.oidc.client import Unknown
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.app_scopes import find_scopes
 from oidc_bridge.storage.rulings import forget_app, rule_app, set_default
 from oidc_bridge.storage.whitelist import AppRule, Audience, find_rule, listings_of, rules
 
@@ -187,7 +189,7 @@ def list_(context: click.Context, as_json: bool) -> None:
 @click.argument("origin")
 @click.pass_context
 def show(context: click.Context, origin: str) -> None:
-    """Show one app's rule and list as JSON.
+    """Show one app's rule, list, and what is said of its scopes, as JSON.
 
     \b
     Example:
@@ -196,13 +198,15 @@ def show(context: click.Context, origin: str) -> None:
     with open_database(settings_of(context)), read() as connection:
         name = read_app(origin)
         rule, people = find_rule(connection, name), listings_of(connection, name)
+        found = find_scopes(connection, name)
     if rule is None:
         raise BridgeError("app_unruled", f"no rule names {name}")
     listed = [
         {"kind": one.kind, "who": one.who, "until": _iso(one.until), "note": one.note}
         for one in people
     ]
-    click.echo(json.dumps({**to_json(rule), "people": listed}, indent=2))
+    scopes = scopes_to_json(found.rules) if found else []
+    click.echo(json.dumps({**to_json(rule), "people": listed, "scopes": scopes}, indent=2))
 
 
 def to_json(rule: AppRule) -> Mapping[str, object]:

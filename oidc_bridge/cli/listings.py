@@ -14,8 +14,9 @@ from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import admissions, read, write
+from oidc_bridge.storage.app_scopes import all_scopes
 from oidc_bridge.storage.list_files import read_entry, read_list
-from oidc_bridge.storage.rulings import rule_app
+from oidc_bridge.storage.rulings import rule_app, rule_scopes
 from oidc_bridge.storage.whitelist import Listing, find_rule, listings_of, rules
 
 _MAX_FAULTS = 20
@@ -119,7 +120,8 @@ def import_(context: click.Context, file: BinaryIO) -> None:
 def _put(connection: Connection, one: AppOfFile, now: datetime) -> bool:
     is_ruled = rule_app(connection, one.rule, now=now)
     listed = admissions.replace_list(connection, one.rule.name, one.people, now=now)
-    return is_ruled or listed > 0
+    is_said = one.scopes is not None and rule_scopes(connection, one.rule.name, one.scopes, now=now)
+    return is_ruled or listed > 0 or is_said
 
 
 @click.command()
@@ -132,7 +134,11 @@ def export(context: click.Context) -> None:
       oidc-bridge app export > apps.json
     """
     with open_database(settings_of(context)), read() as connection:
-        known = [AppOfFile(one, listings_of(connection, one.name)) for one in rules(connection)]
+        said = all_scopes(connection)
+        known = [
+            AppOfFile(one, listings_of(connection, one.name), said.get(one.name))
+            for one in rules(connection)
+        ]
     click.echo(json.dumps([to_file(one) for one in known], indent=2))
 
 

@@ -1,5 +1,6 @@
 """What the operator says of an app's scopes: it is kept with the app's rule, and goes with it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +25,12 @@ def find_scopes(connection: Connection, app: str) -> AppScopes | None:
     """Return what is said of an app's scopes; None if no rule names the app."""
     row = connection.execute(select(_R.scopes, _R.scopes_changed_at).where(_R.name == app)).first()
     return None if row is None else AppScopes(from_json(row.scopes), row.scopes_changed_at)
+
+
+def all_scopes(connection: Connection) -> Mapping[str, ScopeRules]:
+    """Return what is said of every app's scopes, by the app's name."""
+    rows = connection.execute(select(_R.name, _R.scopes).where(_R.scopes.is_not(None)))
+    return {row.name: from_json(row.scopes) for row in rows}
 
 
 def put_scopes(

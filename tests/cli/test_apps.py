@@ -55,6 +55,7 @@ def test_a_rule_is_kept(operator, say):
         "until": UNTIL,
         "note": "ours",
         "people": [],
+        "scopes": [],
     }
 
 
@@ -427,9 +428,25 @@ def test_an_import_brings_an_app_to_what_the_file_says_and_leaves_others(operato
         "until": None,
         "note": "",
         "people": [{"kind": "address", "who": ANN, "until": None, "note": ""}],
+        "scopes": [],
     }
     assert shown(operator, "element:")["say"] == "alone"
     assert {one["who"] for one in events(operator, "person dismissed")} >= {"name:bob.btc"}
+
+
+def test_what_is_said_of_scopes_goes_along_and_stays_where_a_file_is_silent(operator):
+    said = [{"scope": "email", "say": "never", "reason": "None needed."}]
+    why = [{"scope": "openid", "say": None, "reason": "To know you."}]
+
+    operator.does(*imported(operator, [{"app": CHAT, "say": "allow", "scopes": said + why}]))
+    operator.does(*imported(operator, [{"app": CHAT, "say": "alone"}]))
+
+    assert shown(operator)["scopes"] == said + why
+    copied = operator.does("app", "export")
+    assert "1 apps, 0 new or changed" in operator.does(*imported(operator, copied))
+    operator.does(*imported(operator, [{"app": CHAT, "say": "alone", "scopes": []}]))
+    assert shown(operator)["scopes"] == []
+    assert [one["after"] for one in events(operator, "app scopes ruled")][-1] == ""
 
 
 GOOD = {"app": OTHER, "say": "allow"}
@@ -440,6 +457,21 @@ BAD = {
     "no word": ([{"app": OTHER}], "app and say"),
     "another word": ([GOOD | {"say": "ask"}], "say: expected"),
     "a number for a word": ([GOOD | {"say": 1}], "say: expected text"),
+    "no list of scopes": ([GOOD | {"scopes": {}}], "scopes: expected a list"),
+    "no scope": ([GOOD | {"scopes": [{"scope": "phone"}]}], "scope: expected"),
+    "another word on a scope": (
+        [GOOD | {"scopes": [{"scope": "email", "say": "ask"}]}],
+        "say: expected",
+    ),
+    "a word on openid": (
+        [GOOD | {"scopes": [{"scope": "openid", "say": "never"}]}],
+        "say: expected",
+    ),
+    "a scope twice": ([GOOD | {"scopes": [{"scope": "email"}] * 2}], "email is there twice"),
+    "a reason that is too long": (
+        [GOOD | {"scopes": [{"scope": "email", "reason": "x" * 301}]}],
+        "note_malformed",
+    ),
     "another audience": ([GOOD | {"for": "me"}], "for: expected"),
     "an unknown member": ([GOOD | {"untill": UNTIL}], "unknown: untill"),
     "a bad app": ([GOOD | {"app": "*"}], "app_malformed"),

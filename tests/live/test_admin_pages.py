@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fake_names import FakeNames
+from tests.live.loopback import CHAT_HOST
 from tests.live.person import SignsAs, Visitor
 from tests.live.test_pages import (
     USER_AGENT,
@@ -20,6 +21,7 @@ from tests.live.wallet import new_person
 from tests.live.world import World
 
 LISTED = "https://listed.example"
+SCOPED = "https://scoped.example"
 
 
 def become_owner(world: World, visitor: Visitor, wallet: SignsAs) -> None:
@@ -219,12 +221,53 @@ def at_admin_clash(world: World, visitor: Visitor, wallet: SignsAs, names: FakeN
     expect(visitor.page.get_by_role("heading", name="Somebody was quicker")).to_be_visible()
 
 
+def at_admin_add(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    """An app whose site is nowhere."""
+    at_admin("/apps")(world, visitor, wallet, names)
+    visitor.page.get_by_label("Its address").fill("https://shop.invalid")
+    visitor.page.get_by_role("button", name="Look at it first").click()
+    expect(visitor.page.get_by_text("Nothing answers there")).to_be_visible()
+
+
+def at_admin_scopes(world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames) -> None:
+    """What was just said of an app's scopes."""
+    world.bridge.run("app", "allow", SCOPED)
+    at_admin(f"/apps/scopes?app={SCOPED}")(world, visitor, wallet, names)
+    visitor.page.get_by_label("May it have this?").nth(1).select_option("never")
+    visitor.page.get_by_label("Why").nth(1).fill(f"So that {wallet.stx_address} is known by name.")
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("button", name="Take it back")).to_be_visible()
+
+
+def at_admin_scopes_clash(
+    world: World, visitor: Visitor, wallet: SignsAs, names: FakeNames
+) -> None:
+    """Two have the page open, and the other one saved first."""
+    at_admin_scopes(world, visitor, wallet, names)
+    other = visitor.page.context.new_page()
+    other.goto(visitor.page.url)
+    other.get_by_label("May it have this?").first.select_option("never")
+    other.get_by_role("button", name="Save").click()
+    expect(other.get_by_role("button", name="Take it back")).to_be_visible()
+    other.close()
+    visitor.page.get_by_label("Why").nth(2).fill("x\N{ZERO WIDTH SPACE}" + "y" * 290)
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Nothing was kept.")
+    visitor.page.get_by_label("Why").nth(2).fill("To write to you.")
+    visitor.page.get_by_role("button", name="Save").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("Somebody was quicker.")
+
+
 PAGES: dict[str, Callable[[World, Visitor, SignsAs, FakeNames], None]] = {
     "admin-home": at_admin(""),
     "admin-roles": at_admin("/roles"),
     "admin-role-give": at_admin_role_give,
     "admin-role-fault": at_admin_role_fault,
-    "admin-apps": at_admin("/apps"),
+    "admin-apps": at_admin("/apps?sort=people&way=down"),
+    "admin-app-add": at_admin_add,
+    "admin-app-scopes": at_admin_scopes,
+    "admin-app-scopes-clash": at_admin_scopes_clash,
+    "admin-app-events": at_admin(f"/apps/events?app=https://{CHAT_HOST}"),
     "admin-app": at_admin_app,
     "admin-app-clash": at_admin_clash,
     "admin-list": at_admin_list,

@@ -68,7 +68,8 @@ def keep() -> Response:
     check_app("change apps", name)
     said, faults = _read_form()
     if faults:
-        return _show(name, given=said, faults=faults, status=400)
+        # Still for the version that they were shown: who was quicker meanwhile comes up later.
+        return _show(name, given=said, faults=faults, version=version, status=400)
 
     def put(connection: Connection, admin: Admin, now: datetime) -> Response | None:
         by = admin.account_id
@@ -102,9 +103,15 @@ def _show(
     *,
     given: ScopeRules | None = None,
     faults: Sequence[str] = (),
+    version: datetime | None = None,
     status: int = 200,
 ) -> Response:
-    """Return the page; *given* is what somebody wanted to say that was not taken.
+    """Return the page.
+
+    Args:
+        given: what somebody wanted to say that was not taken.
+        faults: the scopes whose reason cannot be taken.
+        version: the one that *given* was said of, if it is not today's.
 
     Raises:
         PageError: ``not_found``.
@@ -115,6 +122,7 @@ def _show(
         found = find_scopes(connection, name)
     if known is None:
         raise PageError("not_found", "no such app", status=404)
+    changed_at = version if faults else found.changed_at if found else None
     return admin_page(
         "admin/app_scopes.html",
         status=status,
@@ -122,7 +130,7 @@ def _show(
         rows=_rows(known, found, given, faults),
         is_clash=status == 409,
         faults=faults,
-        version=name_of(found.changed_at) if found and found.changed_at else "",
+        version=name_of(changed_at) if changed_at else "",
         may_change=found is not None and the_admin().may("change apps", app=name),
         undo_at=undo_at() if found else "",
         flash=_FLASHES.get(argument("done")),

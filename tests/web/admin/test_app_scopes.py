@@ -381,6 +381,19 @@ def test_a_reason_that_cannot_be_taken_is_said_at_its_field(app: Flask, an_admin
     assert page.count("aria-invalid") == 1
 
 
+def test_a_fault_does_not_hide_that_somebody_was_quicker(app: Flask, an_admin: Admins) -> None:
+    rule(app)
+    admin = an_admin("admin")
+    shown = {**fields_of(admin.get(PAGE).text, URL), **EMPTY}
+    change(app, lambda c: rule_scopes(c, APP, [ScopeRule("email", "never")], now=NOW))
+
+    faulty = admin.post(URL, {**shown, "reason-email": "x" * 301})
+    mended = admin.post(URL, {**shown, **fields_of(faulty.text, URL), "reason-email": "x"})
+
+    assert mended.status_code == 409
+    assert said_of(app) == (ScopeRule("email", "never"),)
+
+
 def test_openid_has_a_reason_and_no_choice(app: Flask, an_admin: Admins) -> None:
     rule(app)
     admin = an_admin("admin")
