@@ -12,6 +12,9 @@ from oidc_bridge.web.admin.pages import admin_page, argument
 
 views = admin_views("app_events", "/apps/events", {"overview": "read apps"})
 
+# What tells one browser and one yes of somebody from their others: not for who reads no people.
+_OF_PERSON = frozenset({"session", "consent"})
+
 
 @views.get("")
 def overview() -> Response:
@@ -24,14 +27,15 @@ def overview() -> Response:
     if known is None and not shown.rows:
         raise PageError("not_found", "no such app", status=404)
     page_url, admin = "admin_app_events.overview", the_admin()
+    may_open = admin.may("read people")
     return admin_page(
         "admin/app_events.html",
         name=name,
         rows=shown.rows,
         labels=shown.labels,
         clients=bridge().snapshots.current().clients,
-        apart=SHOWN_APART,
-        may_open=admin.may("read people"),
+        apart=SHOWN_APART | {"app"} | (frozenset() if may_open else _OF_PERSON),
+        may_open=may_open,
         all_url=url_for("admin_events.overview", app=name) if admin.may("read events") else "",
         first_url=url_for(page_url, app=name) if argument("id") else None,
         next_url=url_for(page_url, app=name, **shown.after) if shown.after else None,

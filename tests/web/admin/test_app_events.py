@@ -1,5 +1,6 @@
 """What happened to one app: its own events, all of them, and nobody else's."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -85,6 +86,7 @@ def test_an_app_manager_sees_their_own_apps_events_and_opens_nobody(
 
     assert "consent given" in whats(page)
     assert "/admin/people" not in page
+    assert "session:" not in re.sub("<[^>]*>", "", page)
     assert "/admin/events" not in page
     assert manager.get(f"{URL}?app=client:wiki").status_code == 404
     assert manager.get("/admin/events").status_code == 403
