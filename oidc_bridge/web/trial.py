@@ -83,7 +83,7 @@ def try_sign_in(
 
 def _outcome(step: Step, standing: Standing) -> tuple[str, tuple[str, ...], tuple[AsWhom, ...]]:
     """Return the step in words, what would be granted, and as whom they may be known."""
-    asked, now_as = standing.authorization.scopes, (standing.as_whom,)
+    asked, now_as = standing.scopes, (standing.as_whom,)
     match step:
         case Issue(scopes) if standing.app.kind == "unknown":
             return "Yes, as a re-authentication: it is told their ID and no more.", scopes, now_as

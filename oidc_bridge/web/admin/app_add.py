@@ -5,7 +5,7 @@ from base64 import b64encode
 from flask import Response, url_for
 
 from oidc_bridge.apps.spelling import read_app
-from oidc_bridge.fetch import Deadline
+from oidc_bridge.deadline import Deadline
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.sightings import Glimpse, glimpse
 from oidc_bridge.storage import read

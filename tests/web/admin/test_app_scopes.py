@@ -144,6 +144,21 @@ def test_a_single_claim_goes_with_the_scope_that_is_refused(app: Flask, clock: C
     assert 'value="claim:name"' in page
 
 
+def test_a_trial_of_the_sign_in_tells_no_more_than_the_sign_in(
+    app: Flask, clock: Clock, an_admin: Admins
+) -> None:
+    rule(app)
+    ann = ann_with_email(app, clock)
+    ann.prove(ann.authorize(WIKI, **ASKS_EMAIL).location)
+    url = f"/admin/clients/wiki/trial?who={ann.wallet.address.c32}"
+    admin = an_admin("owner")
+    assert "<code>email</code>" in admin.get(url).text
+
+    say(app, ScopeRule("email", "never"))
+
+    assert "<code>email</code>" not in admin.get(url).text
+
+
 def test_openid_cannot_be_refused(app: Flask, clock: Clock) -> None:
     say(app, ScopeRule("openid", "optional"))
     ann = ann_with_email(app, clock)
