@@ -369,6 +369,25 @@ def at_signed_shop(world: World, visitor: Visitor) -> None:
     expect(visitor.page.get_by_role("main")).to_contain_text("The site names this developer too")
 
 
+def at_consent_with_reasons(world: World, visitor: Visitor) -> None:
+    """The operator lets an app do without one thing, needs another, and says why."""
+    shop = open_shop(world.bridge, signed=True, named=True)
+    why = "So that we can write to you when something that you ordered is on its way to you."
+    said = [
+        {"scope": "profile", "say": "never"},
+        {"scope": "email", "say": "required", "reason": why},
+    ]
+    apps = [{"app": f"client:{shop.id}", "say": "allow", "scopes": said}]
+    file = world.bridge.folder / f"{shop.id}.json"
+    file.write_text(json.dumps(apps))
+    world.bridge.run("app", "import", str(file))
+    come_from_shop(visitor.page, world.bridge, shop)
+    visitor.choose_wallet()
+    main = visitor.page.get_by_role("main")
+    expect(main).to_contain_text(f"Why, in the words of Test ID: “{why}”")
+    expect(main).not_to_contain_text("Your display name and picture")
+
+
 def at_shop_of_somebody(world: World, visitor: Visitor) -> None:
     shop = open_shop(world.bridge, signed=True, named=True, called="Dave " + "Developer" * 12)
     come_from_shop(visitor.page, world.bridge, shop)
@@ -422,6 +441,7 @@ PAGES: dict[str, Callable[[World, Visitor], None]] = {
     "handed-over": at_handed_over,
     "handover-stopped": at_stopped,
     "consent": at_consent,
+    "consent-reasons": at_consent_with_reasons,
     "consent-signed": at_signed_shop,
     "consent-signed-by-name": at_shop_of_somebody,
     "consent-signed-only": at_shop_that_does_not_name_its_developer,
