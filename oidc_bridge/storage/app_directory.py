@@ -182,7 +182,7 @@ def _describe(connection: Connection, names: Sequence[str]) -> Sequence[KnownApp
                 until=row.until if row else None,
                 note=row.note if row else None,
                 changed_at=row.changed_at if row else None,
-                people=use.people if use else 0,
+                people=int(use.people) if use else 0,  # PostgreSQL sums to a numeric
                 last_yes=use.last if use else None,
                 waiting=waits.get(name, 0),
                 listed=lists.get(name, 0),

@@ -189,7 +189,7 @@ PARTS: Sequence[Part] = (
         EventRow,
         EventRow.account_id == _ACCOUNT,
         ("at", "id", "kind", "client_id", "detail"),
-        _OWN,
+        _OWN | {"app"},  # the detail has it
     ),
 )
 LEFT_OUT: Mapping[str, str] = {

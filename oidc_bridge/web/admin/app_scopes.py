@@ -20,7 +20,7 @@ from oidc_bridge.storage.undo import undo_scopes
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.apps import MAX_NAME, read_version
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
-from oidc_bridge.web.admin.moments import name_of, read_moment, undo_at
+from oidc_bridge.web.admin.moments import Undo, name_of, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.session import check_form, field
 
@@ -72,12 +72,13 @@ def keep() -> Response:
         return _show(name, given=said, faults=faults, version=version, status=400)
 
     def put(connection: Connection, admin: Admin, now: datetime) -> Response | None:
-        by = admin.account_id
+        by, before = admin.account_id, find_scopes(connection, name)
         if not replace_scopes(connection, name, said, version=version, now=now, by=by):
             return None
-        return see_other(
-            url_for("admin_app_scopes.overview", app=name, done="saved", at=name_of(now))
-        )
+        # Who saves what holds already has nothing to take back.
+        is_new = before is None or as_text(before.rules) != as_text(said)
+        at = name_of(now) if is_new else None
+        return see_other(url_for("admin_app_scopes.overview", app=name, done="saved", at=at))
 
     return change("change apps", put, browser=browser, app=name) or _show(
         name, given=said, status=409
@@ -87,15 +88,12 @@ def keep() -> Response:
 @views.post("/undo")
 def undo() -> Response:
     """Take back what this admin said a moment ago."""
-    browser, name = check_form(), field("app", limit=MAX_NAME)
-    check_app("change apps", name)
-    at = read_moment(field("at"))
 
-    def take_back(connection: Connection, admin: Admin, now: datetime) -> Response:
-        undo_scopes(connection, name, at=at, now=now, by=admin.account_id)
-        return see_other(url_for("admin_app_scopes.overview", app=name, done="undone"))
+    def undo_it(connection: Connection, _admin: Admin, what: Undo) -> Response:
+        undo_scopes(connection, what.app, at=what.at, now=what.now, by=what.by)
+        return see_other(url_for("admin_app_scopes.overview", app=what.app, done="undone"))
 
-    return change("change apps", take_back, browser=browser, app=name)
+    return take_back(undo_it)
 
 
 def _show(

@@ -19,7 +19,7 @@ from oidc_bridge.storage.undo import undo_rule
 from oidc_bridge.storage.whitelist import AppRule, Audience
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
-from oidc_bridge.web.admin.moments import name_of, read_moment, undo_at
+from oidc_bridge.web.admin.moments import Undo, name_of, read_moment, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.session import check_form, field
 
@@ -128,18 +128,15 @@ def rule() -> Response:
 @views.post("/undo")
 def undo() -> Response:
     """Take back the rule that this admin made a moment ago."""
-    browser, name = check_form(), field("app", limit=MAX_NAME)
-    check_app("change apps", name)
-    at = read_moment(field("at"))
 
-    def take_back(connection: Connection, admin: Admin, now: datetime) -> Response:
-        undo_rule(connection, name, at=at, now=now, by=admin.account_id)
-        is_left = find_app(connection, name) is not None or admin.may("add apps")
+    def undo_it(connection: Connection, admin: Admin, what: Undo) -> Response:
+        undo_rule(connection, what.app, at=what.at, now=what.now, by=what.by)
+        is_left = find_app(connection, what.app) is not None or admin.may("add apps")
         if not is_left:
             return see_other(url_for("admin_apps.overview"))
-        return see_other(url_for("admin_apps.one", app=name, done="undone"))
+        return see_other(url_for("admin_apps.one", app=what.app, done="undone"))
 
-    return change("change apps", take_back, browser=browser, app=name)
+    return take_back(undo_it)
 
 
 def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:

@@ -20,7 +20,7 @@ from oidc_bridge.storage.whitelist import WhoKind
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
 from oidc_bridge.web.admin.exports import csv_file
-from oidc_bridge.web.admin.moments import name_of, read_moment, undo_at
+from oidc_bridge.web.admin.moments import Undo, name_of, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.session import check_form, field
 
@@ -126,16 +126,14 @@ def remove() -> Response:
 @views.post("/undo")
 def undo() -> Response:
     """Take back what this admin did to the list a moment ago."""
-    browser, name = check_form(), field("app", limit=MAX_NAME)
-    check_app("change apps", name)
-    at = read_moment(field("at"))
 
-    def take_back(connection: Connection, admin: Admin, now: datetime) -> Response:
-        undone = undo_list(connection, name, at=at, now=now, by=admin.account_id)
+    def undo_it(connection: Connection, _admin: Admin, what: Undo) -> Response:
+        undone = undo_list(connection, what.app, at=what.at, now=what.now, by=what.by)
         done = "undone-in-part" if undone.kept else "undone"
-        return see_other(url_for("admin_lists.overview", app=name, done=done, count=undone.done))
+        count = undone.done
+        return see_other(url_for("admin_lists.overview", app=what.app, done=done, count=count))
 
-    return change("change apps", take_back, browser=browser, app=name)
+    return take_back(undo_it)
 
 
 @views.get("/list.csv")

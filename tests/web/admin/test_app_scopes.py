@@ -330,6 +330,17 @@ def test_what_is_saved_is_an_event_and_can_be_taken_back(app: Flask, an_admin: A
     assert said_of(app) == ()
 
 
+def test_who_saves_what_holds_already_has_nothing_to_take_back(
+    app: Flask, an_admin: Admins
+) -> None:
+    say(app, ScopeRule("email", "never"))
+    admin = an_admin("admin")
+
+    saved = admin.press_on(PAGE, URL, **EMPTY | {"say-email": "never"})
+
+    assert "Take it back" not in admin.get(saved.location).text
+
+
 def test_what_somebody_changed_since_is_not_taken_back(app: Flask, an_admin: Admins) -> None:
     rule(app)
     admin = an_admin("admin")

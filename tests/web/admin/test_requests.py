@@ -263,3 +263,27 @@ def test_who_was_let_in_gets_in(app: Flask, clock: Clock, an_admin: Admins) -> N
 
     assert len(waiting) == 1
     assert ann.authorize().location.startswith("/consent/")
+
+
+def test_the_requests_of_one_app_are_its_own_and_stay_so_after_a_decision(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    other = "https://other.example"
+    theirs = ask(app, account_id(0), other)
+    admin = an_admin("admin")
+
+    page = admin.get(f"{PAGE}?app={other}").text
+    decided = decide(admin, "decline", [theirs], reason="No.", app=other)
+
+    assert re.findall(r'name="request" value="([^"]+)"', page) == [theirs]
+    assert f"app={other}" in decided.location.replace("%3A", ":").replace("%2F", "/")
+    assert "Nobody waits" in admin.get(decided.location).text
+    assert admin.get(f"{PAGE}?app={CHAT}").text.count('name="request"') == 3
+
+
+def test_an_app_manager_finds_nothing_by_the_name_of_another_app(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    manager = an_admin("app manager", apps=("https://other.example",))
+
+    assert "Nobody waits" in manager.get(f"{PAGE}?app={CHAT}").text
