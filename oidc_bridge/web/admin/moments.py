@@ -1,4 +1,4 @@
-"""A moment as an address or a form names it: microseconds, exactly; and what is taken back by it."""
+"""A moment as an address or a form names it, to the microsecond; and what is taken back by it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
