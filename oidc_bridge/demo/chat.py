@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from coincurve import PrivateKey
 from flask import Flask, Response, jsonify, render_template, session, url_for
 
-from oidc_bridge.demo.oichat import Arrived, Connected, OiChatClient
+from oidc_bridge.demo.oichat import Arrived, Connected, OiChatClient, Waiting
 from oidc_bridge.demo.pages import DemoError, check_form, make_flask, read_field, see_other
 from oidc_bridge.errors import FetchError
 from oidc_bridge.proofs.oichat import host_of
@@ -25,11 +25,15 @@ class Visitor:
 
     Attributes:
         transit_key: Of the question that the wallet has not answered yet.
+        waiting: A sign-in in some browser, which the person has not confirmed yet.
+        code: For that browser, once they have; shown once.
     """
 
     transit_key: bytes | None = field(default=None, repr=False)
     connected: Connected | None = None
     arrived: Arrived | None = None
+    waiting: Waiting | None = None
+    code: str = ""
     error: dict[str, str] | None = None
 
 
@@ -45,6 +49,7 @@ class Pages:
         """Show how far the browser has come."""
         visitor = self._visitor()
         shown, error, visitor.error = None, visitor.error, None
+        code, visitor.code = visitor.code, ""
         if visitor.arrived:
             try:
                 shown = self.client.homeserver.look(visitor.arrived.session)
@@ -60,6 +65,11 @@ class Pages:
             connect_url=url_for("connect"),
             sign_in_url=url_for("sign_in"),
             leave_url=url_for("leave"),
+            waiting=visitor.waiting,
+            code=code,
+            look_url=url_for("look"),
+            confirm_url=url_for("confirm"),
+            bridge=urlsplit(self.client.places.bridge).netloc,
             account_url=f"{self.client.places.bridge}/account",
             home=self.client.places.app,
             app=urlsplit(app).netloc,
@@ -104,6 +114,30 @@ class Pages:
             visitor.error = {"code": error.code, "description": error.detail}
         return see_other(url_for("front"))
 
+    def look(self) -> Response:
+        """Get what a sign-in page asks, to be shown before anything is signed."""
+        check_form()
+        visitor = self._visitor()
+        visitor.waiting = None
+        try:
+            visitor.waiting = self.client.look_up(read_field("address").strip())
+        except (DemoError, FetchError) as error:
+            visitor.error = {"code": error.code, "description": error.detail}
+        return see_other(url_for("front"))
+
+    def confirm(self) -> Response:
+        """Sign it, and show the code."""
+        check_form()
+        visitor = self._visitor()
+        waiting, visitor.waiting = visitor.waiting, None
+        if visitor.connected is None or waiting is None:
+            raise DemoError("signed_out", "Give the chat the address of a sign-in page first.")
+        try:
+            visitor.code = self.client.confirm(visitor.connected, waiting)
+        except (DemoError, FetchError) as error:
+            visitor.error = {"code": error.code, "description": error.detail}
+        return see_other(url_for("front"))
+
     def leave(self) -> Response:
         """Sign out at the homeserver, and forget this browser."""
         check_form()
@@ -131,6 +165,8 @@ def create_chat(client: OiChatClient, *, service: str, clock: Callable[[], datet
     app.get("/connect")(pages.connect)
     app.get("/connected")(pages.connected)
     app.post("/sign-in")(pages.sign_in)
+    app.post("/look")(pages.look)
+    app.post("/confirm")(pages.confirm)
     app.post("/leave")(pages.leave)
     app.get("/manifest.json")(pages.manifest)
     return app

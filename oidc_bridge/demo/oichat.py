@@ -4,6 +4,11 @@
     POST /c/NONCE ─▶ a challenge     answered by a signature, or by a file in the app's storage
     password NONCE|APP|NAME          brought to the homeserver, which asks the bridge
 
+Or a sign-in page of the bridge's waits in some browser:
+
+    GET its address ─▶ a challenge   answered by a signature, for which the chat gets a code
+    the code                         typed there by the person
+
 Spec: docs/oi-chat.md, "For clients"; Blockstack Auth for the wallet.
 """
 
@@ -11,13 +16,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from coincurve import PrivateKey
 
 from oidc_bridge.demo.hub import writing_token
 from oidc_bridge.demo.matrix import Homeserver, MatrixSession
-from oidc_bridge.demo.outside import Ask
+from oidc_bridge.demo.outside import Ask, Reply
 from oidc_bridge.demo.pages import DemoError
 from oidc_bridge.demo.places import SERVER_NAME, Places
 from oidc_bridge.errors import ProofError
@@ -58,6 +63,21 @@ class Arrived:
 
     session: MatrixSession
     challenge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a sign-in page asks: for whom, and what is to be signed.
+
+    Attributes:
+        app, device: Where the person is to be signed in, as the bridge says.
+    """
+
+    nonce: str
+    challenge: str
+    answer_url: str
+    app: str
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +149,39 @@ class OiChatClient:
         password = f"{nonce}|{app}|{known.name}"
         return Arrived(self.homeserver.log_in_by_password(user, password), challenge)
 
+    def look_up(self, address: str) -> Waiting:
+        """Return what waits at the address that a sign-in page shows.
+
+        Raises:
+            DemoError: the bridge's code; ``address_foreign`` if it is no such address of the
+                bridge's; ``challenge_foreign``.
+        """
+        if not address.startswith(f"{self.places.bridge}/proofs/oichat/page/"):
+            raise DemoError("address_foreign", "This is no address of a sign-in at the bridge.")
+        told = self._read(self.ask("GET", address))
+        challenge, sign_in = str(told["challenge"]), told["sign_in"]
+        # Somebody may show people the page of another bridge: nobody but the client sees that.
+        if challenge.split()[:2] != [SERVER_NAME, self.places.bridge]:
+            raise DemoError("challenge_foreign", "The challenge is for another server or bridge.")
+        app, device = (str(sign_in[word]) for word in ("app", "device"))
+        return Waiting(str(told["nonce"]), challenge, str(told["answer_url"]), app, device)
+
+    def confirm(self, known: Connected, waiting: Waiting) -> str:
+        """Sign what a sign-in page asks; return the code that the person types there.
+
+        Raises:
+            DemoError: the bridge's code.
+        """
+        said = self._answer(waiting.answer_url, waiting.nonce, known, waiting.challenge)
+        return str(said["code"])
+
     def _write(self, known: Connected, challenge: str) -> None:
         url = f"{self.places.wallet}/store/{known.address.btc}/{FILE}"
         self._post(url, text=challenge, bearer=writing_token(known.key))
 
-    def _answer(self, url: str, nonce: str, known: Connected, challenge: str) -> None:
+    def _answer(
+        self, url: str, nonce: str, known: Connected, challenge: str
+    ) -> Mapping[str, object]:
         key = PrivateKey(known.key)
         signed = {
             "nonce": nonce,
@@ -142,7 +190,7 @@ class OiChatClient:
             "publicKey": key.public_key.format().hex(),
             "signature": key.sign(challenge.encode()).hex(),
         }
-        self._post(url, document=signed)
+        return self._post(url, document=signed)
 
     def _post(
         self,
@@ -152,8 +200,13 @@ class OiChatClient:
         text: str | None = None,
         bearer: str | None = None,
         origin: str | None = None,
-    ) -> dict[str, object]:
-        reply = self.ask("POST", url, document=document, text=text, bearer=bearer, origin=origin)
+    ) -> dict[str, Any]:
+        return self._read(
+            self.ask("POST", url, document=document, text=text, bearer=bearer, origin=origin)
+        )
+
+    @staticmethod
+    def _read(reply: Reply) -> dict[str, Any]:
         if reply.status == 204:
             return {}
         answer = reply.document()

@@ -1,14 +1,18 @@
 """Each way in that the demo shows, once, by its pages: wallets, chats, bridge, homeserver."""
 
 import re
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+from oidc_bridge.demo.clients import homeserver_client
 from oidc_bridge.demo.doors import doors_of
 from tests.conftest import Clock
 from tests.demo.conftest import PLACES, Browser, Net
 from tests.demo.test_journey import plain
+from tests.driver import authorize_query, fields_of
 
+APP = f"{PLACES.app}/"
 MATRIX = f"{PLACES.app}/matrix"
 
 
@@ -57,6 +61,49 @@ def test_a_chat_like_oi_chat_signs_ann_in_as_herself(net: Net, at_chat: Browser,
     hub = net.sites[PLACES.hub].test_client()
     written = hub.get(f"{PLACES.hub}/hub/{facts['Key’s address']}/mxid.json")
     assert written.text == (facts["Challenge, used up"] if how == "file" else "")
+
+
+def test_the_chat_signs_a_browser_in_by_a_code(net: Net, at_chat: Browser) -> None:
+    # Given a browser at the bridge, sent by the homeserver, and Ann's chat in another
+    page, client = Browser(net), homeserver_client(PLACES)
+    page.open(f"{PLACES.bridge}/authorize?{urlencode(authorize_query(client, redirectUrl=APP))}")
+    sign_in = urlsplit(page.url).path
+    address = text_of(page.send(f"{sign_in}/chat-app"), "address")
+
+    # When she gives her chat the address, and the page the code
+    at_chat.send("/look", address=address)
+    assert f"Sign in to <strong><bdi>{PLACES.app}</bdi></strong>" in at_chat.text
+    code = re.search(r"[2-9A-Z]{3}-[2-9A-Z]{3}", at_chat.send("/confirm"))
+    assert code
+    shown = page.send(f"{sign_in}/chat-app/take", code=code[0])
+
+    # Then the page asks her for consent, and the chat shows the code no more
+    assert "@ann.demo.id:demo.localhost" in shown
+    assert code[0] not in at_chat.open(PLACES.chat)
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        ("https://evil.example/proofs/oichat/page/x", "address_foreign"),
+        (f"{PLACES.bridge}/proofs/oichat/page/x", "unknown_nonce"),
+    ],
+)
+def test_the_chat_signs_nothing_for_another_address(
+    at_chat: Browser, address: str, error: str
+) -> None:
+    page = at_chat.send("/look", address=address)
+
+    assert error in page
+    assert "Yes, sign me in there" not in page
+
+
+def test_nothing_is_confirmed_that_was_not_shown(at_chat: Browser) -> None:
+    form = fields_of(at_chat.text, "/leave")
+
+    page = at_chat.open("/confirm", method="POST", data=form, headers={"Origin": PLACES.chat})
+
+    assert "signed_out" in page
 
 
 def test_who_leaves_the_chat_is_signed_out_at_the_homeserver(net: Net, at_chat: Browser) -> None:

@@ -48,6 +48,21 @@ def test_a_challenge_for_another_server_or_app_is_not_answered(challenge: str) -
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(
+    "challenge", [f"evil.example {PLACES.bridge} x", "demo.localhost https://evil.example x"]
+)
+def test_what_waits_at_another_server_or_bridge_is_not_looked_at(challenge: str) -> None:
+    def ask(method: str, url: str, **how: Any) -> Reply:
+        told = {"nonce": "n", "challenge": challenge, "answer_url": url}
+        return Reply(200, json.dumps({**told, "sign_in": {"app": "", "device": ""}}).encode())
+
+    client = OiChatClient(PLACES, Homeserver(PLACES.homeserver, ask), ask)
+    with pytest.raises(DemoError) as refused:
+        client.look_up(f"{PLACES.bridge}/proofs/oichat/page/n")
+
+    assert refused.value.code == "challenge_foreign"
+
+
 def test_each_sign_in_has_a_nonce_of_its_own() -> None:
     asked: list[str] = []
     for _ in range(2):

@@ -253,6 +253,26 @@ def test_one_person_comes_to_synapse_by_each_door_and_leaves_by_one(
     wait_for(has_ended, what="the sign-out at Synapse")
 
 
+def test_the_chat_signs_another_browser_in_at_synapse(
+    with_synapse: Places, page: Page, new_context: NewContext
+) -> None:
+    places, other = with_synapse, new_context().new_page()
+    connect(page, places)
+    other.goto(f"{places.app}/matrix")
+    other.get_by_role("link", name="Sign in with Demo bridge").click()
+    other.get_by_role("button", name="With a chat app").click()
+
+    page.get_by_label("Address from the sign-in page").fill(other.locator("#address").inner_text())
+    page.get_by_role("button", name="Look at it").click()
+    page.get_by_role("button", name="Yes, sign me in there").click()
+    other.get_by_label("Code from your chat app").fill(page.locator(".match bdi").inner_text())
+    other.get_by_role("button", name="Continue").click()
+    other.get_by_role("button", name="Allow", exact=True).click()
+
+    heading(other, "It works")
+    expect(other.get_by_text("@ann.demo.id:demo.localhost")).to_be_visible()
+
+
 def test_an_account_of_eos_and_an_app_password_sign_in_at_synapse(
     with_synapse: Places, page: Page
 ) -> None:
