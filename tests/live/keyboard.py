@@ -1,7 +1,7 @@
 """A page without a mouse: Tab reaches every control, in reading order, and the focus is seen."""
 
-from collections.abc import Iterator, Mapping
-from itertools import islice, pairwise
+from collections.abc import Mapping
+from itertools import groupby, pairwise
 from typing import Any
 
 from playwright.sync_api import JSHandle, Locator, Page
@@ -9,8 +9,8 @@ from playwright.sync_api import JSHandle, Locator, Page
 Stop = Mapping[str, Any]
 """Where the focus is: its ``number`` among the page's controls, its box, and how it is shown."""
 
-# A native field may hold several stops (day, month, year), a page of ours some dozens of fields.
-_MOST_STOPS = 400
+# Of a page of ours, and of one native field (day, month, year).
+_MOST_STOPS, _MOST_PARTS = 400, 8
 # Wider pages set cards side by side, and an eye reads each of them as a whole.
 _ONE_COLUMN = 416
 
@@ -28,21 +28,39 @@ _CONTROLS = """() => {
     !one.disabled && one.checkVisibility({ visibilityProperty: true })
     && (one.type !== 'radio' || one === first(one)));
 }"""
-_FOCUS = """controls => {
-  const one = document.activeElement;
-  if (!one || one === document.body || one === document.documentElement) return null;
-  const style = getComputedStyle(one), box = one.getBoundingClientRect();
-  const unseen = style.outlineStyle === 'none' || /^rgba\\(.*, 0\\)$/.test(style.outlineColor);
-  return {
-    number: controls.indexOf(one),
-    html: one.outerHTML.slice(0, 160),
-    outline: unseen ? 0 : parseFloat(style.outlineWidth),
-    in_view: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight
-      && box.right > 0 && box.left < innerWidth,
-    left: box.left + scrollX, right: box.right + scrollX,
-    top: box.top + scrollY, bottom: box.bottom + scrollY,
+# Where the focus is each time that Tab is pressed, before it goes on; `null`: it left the page.
+_WATCH = """controls => {
+  const shown = one => {
+    const style = getComputedStyle(one), box = one.getBoundingClientRect();
+    const unseen = style.outlineStyle === 'none' || /^rgba\\(.*, 0\\)$/.test(style.outlineColor);
+    return {
+      number: controls.indexOf(one),
+      html: one.outerHTML.slice(0, 160),
+      outline: unseen ? 0 : parseFloat(style.outlineWidth),
+      in_view: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight
+        && box.right > 0 && box.left < innerWidth,
+      left: box.left + scrollX, right: box.right + scrollX,
+      top: box.top + scrollY, bottom: box.bottom + scrollY,
+    };
   };
+  const seen = [], listening = new AbortController();
+  const listen = (kind, listener) =>
+    addEventListener(kind, listener, { capture: true, signal: listening.signal });
+  listen('keydown', event => {
+    const one = document.activeElement;
+    if (event.key === 'Tab' && one && one !== document.body) seen.push(shown(one));
+  });
+  listen('focusout', event => { if (!event.relatedTarget) seen.push(null); });
+  return { controls, seen, listening };
 }"""
+_BEGIN = """([watch, number]) => {
+  if (number !== null) watch.controls.at(number)?.focus();
+  watch.seen.length = 0;
+  return watch.controls.length;
+}"""
+# A page where nothing has the focus is left.
+_SEEN = """watch =>
+  document.activeElement === document.body ? [...watch.seen, null] : watch.seen"""
 
 
 class _TrappedError(Exception):
@@ -53,12 +71,18 @@ def what_keyboards_miss(page: Page) -> list[str]:
     """Return what is wrong for somebody who walks through a page by Tab, and back again."""
     controls = page.evaluate_handle(_CONTROLS)
     count = page.evaluate("controls => controls.length", controls)
+    watch = page.evaluate_handle(_WATCH, controls)
     try:
-        list(_stops(page, controls, "Tab"))  # out of the page, so that the next walk is a whole one
-        stops = list(_stops(page, controls, "Tab"))
-        back = [stop["number"] for stop in islice(_stops(page, controls, "Shift+Tab"), len(stops))]
+        # Out of the page, so that the next walk is a whole one.
+        _walk(page, watch, "Tab", begin=count - 1)
+        stops = _walk(page, watch, "Tab", at_least=count)
+        last = stops[-1]["number"] if stops else 0
+        walk_back = _walk(page, watch, "Shift+Tab", begin=last, at_least=count)
+        back = [stop["number"] for stop in walk_back]
     except _TrappedError as error:
         return [str(error)]
+    finally:
+        page.evaluate("watch => watch.listening.abort()", watch)
     order = [stop["number"] for stop in stops]
     page.evaluate("document.activeElement.blur()")
     faults = []
@@ -97,18 +121,31 @@ def press(control: Locator, key: str = "Enter") -> None:
     control.page.keyboard.press(key)
 
 
-def _stops(page: Page, controls: JSHandle, key: str) -> Iterator[Stop]:
-    """Press *key* until the focus leaves the page; give each control that it stops at, once."""
-    last = None
-    for _ in range(_MOST_STOPS):
+def _walk(
+    page: Page, watch: JSHandle, key: str, *, begin: int | None = None, at_least: int = 0
+) -> list[Stop]:
+    """Press *key* until the focus leaves the page; return each control where that stops, once.
+
+    Each question to the page costs as much as a key: none is asked before *at_least* of them.
+
+    Args:
+        begin: Number of the control that has the focus first; None: go in from outside. What is
+            left may have the focus again by itself, at its beginning: browsers without a window
+            have nothing else to give it to.
+    """
+    count = page.evaluate(_BEGIN, [watch, begin])
+    for pressed in range(1, _MOST_PARTS * (count + 1)):
         page.keyboard.press(key)
-        stop = page.evaluate(_FOCUS, controls)
-        if stop is None:
-            return
-        if stop["number"] != last:
-            last = stop["number"]
-            yield stop
+        if pressed < at_least:
+            continue
+        seen = page.evaluate(_SEEN, watch)
+        if None in seen:
+            return [next(same) for _, same in groupby(seen[: seen.index(None)], _number_of)]
     raise _TrappedError(f"{key} does not lead out of the page")
+
+
+def _number_of(stop: Stop) -> int:
+    return int(stop["number"])
 
 
 def _stands_before(one: Stop, other: Stop) -> bool:
