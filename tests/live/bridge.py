@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.live.commands import run_command
 from tests.live.tools import REPOSITORY, running
 
 
@@ -48,12 +48,8 @@ class Bridge:
 
     def run(self, *arguments: str) -> str:
         """Run ``oidc-bridge`` and return what it printed; a failure of it fails the test."""
-        done = subprocess.run(
-            [*self._command, *arguments],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self._env,
+        done = run_command(
+            self.program, [*self._options, *arguments], cwd=self.folder, env=self._env
         )
         if done.returncode != 0:
             said = f"{done.stdout}{done.stderr}"
@@ -72,8 +68,9 @@ class Bridge:
     @contextlib.contextmanager
     def serve(self) -> Iterator["Bridge"]:
         """Run the server until the end of the block."""
+        command = [sys.executable, "-m", self.program, *self._options]
         with running(
-            [*self._command, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
+            [*command, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
             ready=f"http://127.0.0.1:{self.port}/livez",
             log=self.log,
             cwd=self.folder,
@@ -82,8 +79,8 @@ class Bridge:
             yield self
 
     @property
-    def _command(self) -> list[str]:
-        return [sys.executable, "-m", self.program, "--config", str(self.folder / "config.toml")]
+    def _options(self) -> list[str]:
+        return ["--config", str(self.folder / "config.toml")]
 
     @property
     def _env(self) -> dict[str, str]:
