@@ -1,12 +1,17 @@
 """People's wallets: the wallets' own JavaScript libraries, run by Node (``wallets/*.mjs``)."""
 
+import atexit
+import functools
 import itertools
 import json
+import select
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, Literal
 
 from tests.live.loopback import back_to
@@ -18,6 +23,7 @@ MNEMONIC = "abandon " * 11 + "about"
 
 Library = Literal["blockstack", "wallet-sdk"]
 _accounts = itertools.count()
+_turn = threading.Lock()
 
 
 class WalletError(Exception):
@@ -88,14 +94,14 @@ class Person:
 
     @cached_property
     def _key(self) -> dict[str, Any]:
-        return self._sign([])  # a start of Node: not for every question
+        return self._sign([])
 
     def sign_message(self, message: str) -> dict[str, Any]:
         """Return the ``signature`` and ``publicKey`` of one message; see `sign_messages`."""
         return self.sign_messages({"message": message})[0]
 
     def sign_messages(self, *asked: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Let the real library sign each message with the STX key, in one start of Node.
+        """Let the real library sign each message with the STX key.
 
         Args:
             asked: ``message`` (text); ``domain`` and ``message`` (Clarity values in hex); or
@@ -108,7 +114,7 @@ class Person:
 
     def _sign(self, asked: Sequence[Mapping[str, str]]) -> dict[str, Any]:
         question = {"mnemonic": MNEMONIC, "account": self.account, "asked": list(asked)}
-        return _run("sign.mjs", question)
+        return _ask_signer(question)
 
 
 def write_for_oichat(**question: Any) -> Mapping[str, Any]:
@@ -124,9 +130,31 @@ def _run(program: str, question: Mapping[str, Any]) -> dict[str, Any]:
         text=True,
         timeout=60,
     )
-    said: dict[str, Any] = {"error": done.stderr}
-    if done.stdout:
-        said = json.loads(done.stdout)
+    return _read(done.stdout or json.dumps({"error": done.stderr}))
+
+
+@functools.cache
+def _signer() -> subprocess.Popen[str]:
+    """Start the program that signs; it serves all tests of this process, and ends with it."""
+    program = [need_wallets(), FOLDER / "sign.mjs"]
+    signer = subprocess.Popen(program, stdin=PIPE, stdout=PIPE, text=True)
+    atexit.register(signer.communicate)
+    return signer
+
+
+def _ask_signer(question: Mapping[str, Any]) -> dict[str, Any]:
+    signer = _signer()
+    assert signer.stdin and signer.stdout
+    with _turn:
+        signer.stdin.write(f"{json.dumps(question)}\n")
+        signer.stdin.flush()
+        is_ready, _, _ = select.select([signer.stdout], [], [], 60)
+        assert is_ready, "sign.mjs does not answer"
+        return _read(signer.stdout.readline() or '{"error": "sign.mjs has ended"}')
+
+
+def _read(answer: str) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(answer)
     if "error" in said:
         raise WalletError(said["error"])
     return said

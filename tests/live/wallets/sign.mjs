@@ -1,16 +1,16 @@
 #!/usr/bin/env node
 // A wallet without a window: signs messages with the key that owns an account's STX, by the wallets' own libraries.
 //
-//   {"mnemonic": "…", "account": 0, "asked": [{"message": "…"}]}                          on standard input
-//   {"stxAddress": "SP…", "publicKey": "…", "answers": [{"signature": "…", "publicKey": "…", "agrees": true}]}  on standard output
+//   {"mnemonic": "…", "account": 0, "asked": [{"message": "…"}]}          a line on standard input, and for each:
+//   {"stxAddress": "SP…", "publicKey": "…", "answers": [{"signature": "…", "publicKey": "…", "agrees": true}]}
 //
-// What may be asked, each in one start:
+// It goes on until its input ends: to start, and to derive the keys, takes longer than to sign. What may be asked:
 //   {"message": text}                            stx_signMessage
 //   {"domain": hex, "message": hex}              stx_signStructuredMessage (SIP-018), both Clarity values
 //   {"signatureRequest": token}                  the older call: an unsecured JWT whose payload has the message
 // "agrees" is the library's own verdict on a text (verifyMessageSignatureRsv); null for a structure, which it cannot judge.
 import { createRequire } from 'node:module';
-import { text } from 'node:stream/consumers';
+import { createInterface } from 'node:readline';
 
 const require = createRequire(import.meta.url);
 // The libraries talk through console.*; standard output is for the answer alone.
@@ -33,11 +33,17 @@ function sign(privateKey, asked) {
   return { signature, publicKey, agrees: verifyMessageSignatureRsv({ signature, message, publicKey }) };
 }
 
-async function main() {
-  const { mnemonic, account = 0, asked } = JSON.parse(await text(process.stdin));
-  let wallet = await sdk.generateWallet({ secretKey: mnemonic, password: 'test' });
+const wallets = new Map();
+
+async function accountOf(mnemonic, account) {
+  let wallet = wallets.get(mnemonic) ?? await sdk.generateWallet({ secretKey: mnemonic, password: 'test' });
   while (wallet.accounts.length <= account) wallet = sdk.generateNewAccount(wallet);
-  const chosen = wallet.accounts[account];
+  wallets.set(mnemonic, wallet);
+  return wallet.accounts[account];
+}
+
+async function answer({ mnemonic, account = 0, asked }) {
+  const chosen = await accountOf(mnemonic, account);
   return {
     stxAddress: sdk.getStxAddress(chosen, 'mainnet'),
     publicKey: privateKeyToPublic(chosen.stxPrivateKey),
@@ -45,7 +51,7 @@ async function main() {
   };
 }
 
-main().then(
-  answer => process.stdout.write(JSON.stringify(answer)),
-  error => { process.stdout.write(JSON.stringify({ error: String(error?.message ?? error) })); process.exitCode = 1; },
-);
+for await (const line of createInterface({ input: process.stdin })) {
+  const said = await answer(JSON.parse(line)).catch(error => ({ error: String(error?.message ?? error) }));
+  process.stdout.write(`${JSON.stringify(said)}\n`);
+}
