@@ -5,6 +5,7 @@ The pictures go to the folder in ``OIDC_BRIDGE_TEST_SCREENSHOTS`` (else a scratc
 """
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
