@@ -18,6 +18,7 @@ from oidc_bridge.storage.rulings import replace_rule
 from oidc_bridge.storage.undo import undo_rule
 from oidc_bridge.storage.whitelist import AppRule, Audience
 from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.clash import Facts, clash
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
 from oidc_bridge.web.admin.moments import Undo, name_of, read_moment, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
@@ -140,16 +141,21 @@ def undo() -> Response:
 
 
 def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:
-    """Show both: somebody else was quicker, and nothing was changed."""
-    return admin_page(
-        "admin/app_clash.html",
-        status=409,
-        name=wanted.name,
-        wanted=wanted,
-        current=current.rule if current else None,
-        day=day,
-        version=_version_of(current),
-        rule_url=url_for("admin_apps.rule"),
+    rule = current.rule if current else None
+    return clash(
+        f"The rule of {wanted.name}",
+        yours=_facts_of(wanted),
+        theirs=_facts_of(rule) if rule else None,
+        url=url_for("admin_apps.rule"),
+        fields={
+            "app": wanted.name,
+            "version": _version_of(current),
+            "say": wanted.say,
+            "audience": wanted.audience,
+            "until": day,
+            "note": wanted.note,
+        },
+        back_url=url_for("admin_apps.one", app=wanted.name),
     )
 
 
@@ -186,6 +192,15 @@ def _read_order() -> tuple[Order, bool]:
     wanted = argument("sort")
     order: Order = next((one for one in _COLUMNS if one == wanted), "name")
     return order, argument("way") == "down"
+
+
+def _facts_of(rule: AppRule) -> Facts:
+    return {
+        "Rule": rule.say,
+        "Who may sign in": "Everyone" if rule.audience == "everyone" else "People on the list",
+        "Until": rule.until or "No end",
+        "Note": rule.note,
+    }
 
 
 def _is_name(text: str) -> bool:

@@ -23,6 +23,7 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.outbox import delivery_log
 from oidc_bridge.storage.rulings import set_default
 from oidc_bridge.web import see_other
+from oidc_bridge.web.admin.clash import clash
 from oidc_bridge.web.admin.client_secret import secret_page, yaml_of
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
 from oidc_bridge.web.admin.pages import admin_page, argument
@@ -159,12 +160,26 @@ def unknown_apps(client_id: str) -> Response:
 
     def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
         before = find(connection, client_id)
-        if before.unknown_apps != version or before.kind != "homeserver":
-            raise PageError("changed_meanwhile", f"unknown apps of {client_id}", status=409)
+        if before.kind != "homeserver":
+            raise PageError("form_malformed", f"unknown apps of {client_id}")
+        if before.unknown_apps != version:
+            return _clash(before, wanted)
         set_default(connection, client_id, wanted, now=now, by=admin.account_id)
         return see_other(_url(client_id, done="unknown-apps"))
 
     return change("change clients", keep, browser=browser)
+
+
+def _clash(before: Client, wanted: Unknown) -> Response:
+    what = "Apps that no rule names"
+    return clash(
+        f"What holds at {before.name} for apps that no rule names",
+        yours={what: wanted},
+        theirs={what: before.unknown_apps},
+        url=url_for("admin_clients.unknown_apps", client_id=before.id),
+        fields={"version": before.unknown_apps, "unknown": wanted},
+        back_url=_url(before.id),
+    )
 
 
 def find(connection: Connection, client_id: str) -> Client:

@@ -26,6 +26,7 @@ from oidc_bridge.storage.people import look_at, sign_out_everywhere
 from oidc_bridge.storage.people import unblock as unblock_person
 from oidc_bridge.storage.sessions import sessions_of
 from oidc_bridge.web import bridge, see_other
+from oidc_bridge.web.admin.clash import clash
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.cards import device_of
@@ -184,7 +185,10 @@ def note(account_id: str) -> Response:
     def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
         check_known(connection, account_id)
         by = admin.account_id
-        before = set_note(connection, account_id, text, by=by, version=version, now=now)
+        try:
+            before = set_note(connection, account_id, text, by=by, version=version, now=now)
+        except PageError:  # changed_meanwhile
+            return _note_clash(connection, account_id, text)
         # Not the person's own event: it would stand among what they read of themselves.
         record(
             connection,
@@ -198,6 +202,25 @@ def note(account_id: str) -> Response:
         return see_other(_url(account_id, done="noted"))
 
     return change("change people", keep, browser=browser)
+
+
+def _note_clash(connection: Connection, account_id: str, text: str) -> Response:
+    theirs = find_note(connection, account_id)
+    labels = labels_of(connection, [account_id, theirs.by] if theirs else [account_id])
+    return clash(
+        f"The note on {labels[account_id]}",
+        yours={"Note": text},
+        theirs={
+            "Note": theirs.text,
+            "Changed": theirs.changed_at,
+            "By": labels.get(theirs.by) or "somebody who is gone",
+        }
+        if theirs
+        else None,
+        url=url_for("admin_people.note", account_id=account_id),
+        fields={"text": text, "version": theirs.version if theirs else ""},
+        back_url=_url(account_id),
+    )
 
 
 def check_known(connection: Connection, account_id: str) -> None:

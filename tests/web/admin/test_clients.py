@@ -136,15 +136,21 @@ def test_what_holds_for_unknown_apps_is_changed_with_before_and_after(
     assert ann.prove(ann.authorize().location).location.startswith("/refused/")
 
 
-def test_of_two_who_change_it_the_second_is_told(app: Flask, an_admin: Admins) -> None:
+def test_of_two_who_change_it_the_second_sees_both_and_takes_one(
+    app: Flask, an_admin: Admins
+) -> None:
     admin, action = an_admin("admin"), "/admin/clients/synapse/unknown-apps"
     seen = fields_of(admin.get("/admin/clients/synapse").text, action)
     admin.post(action, {**seen, "unknown": "alone"})
 
-    answer = admin.post(action, {**seen, "unknown": "deny"})
+    clash = admin.post(action, {**seen, "unknown": "deny"})
 
-    assert answer.status_code == 409
+    assert clash.status_code == 409
+    assert "<bdi>deny</bdi>" in clash.text
+    assert "<bdi>alone</bdi>" in clash.text
     assert known(app, "synapse").unknown_apps == "alone"
+    admin.post(action, dict(fields_of(clash.text, action)))
+    assert known(app, "synapse").unknown_apps == "deny"
 
 
 @pytest.mark.parametrize("wanted", ["", "maybe", "DENY"])

@@ -384,22 +384,37 @@ def test_a_note_is_kept_with_who_wrote_it(app: Flask, an_admin: Admins, ann: Per
         assert find_note(connection, account) is None
 
 
-def test_of_two_who_change_a_note_the_second_is_told(
-    app: Flask, an_admin: Admins, ann: Person
+@pytest.mark.parametrize(
+    ("quicker", "shown"),
+    [("first <b>", "<bdi>first &lt;b&gt;</bdi>"), ("", "There is nothing any more.")],
+    ids=["changed", "forgot"],
+)
+def test_of_two_who_change_a_note_the_second_sees_both_and_takes_one(
+    app: Flask, an_admin: Admins, ann: Person, clock: Clock, quicker: str, shown: str
 ) -> None:
     ann.sign_in()
     account = account_of(app, ann)
     first, second = an_admin("admin"), an_admin("owner")
+    press(first, account, "note", text="before")
     action = f"/admin/people/{account}/note"
     seen = fields_of(second.get(f"/admin/people/{account}").text, action)
-    press(first, account, "note", text="first")
+    clock.advance(seconds=1)
+    press(first, account, "note", text=quicker)
 
-    answer = second.post(action, {**seen, "text": "second"})
+    clash = second.post(action, {**seen, "text": "second <b>"})
 
-    assert answer.status_code == 409
-    assert "changed_meanwhile" in answer.text
+    assert clash.status_code == 409
+    assert "<bdi>second &lt;b&gt;</bdi>" in clash.text
+    assert shown in clash.text
+    assert note_of(app, account) == (quicker or None)
+    second.post(action, dict(fields_of(clash.text, action)))
+    assert note_of(app, account) == "second <b>"
+
+
+def note_of(app: Flask, account: str) -> str | None:
     with app.app_context(), read() as connection:
-        assert find_note(connection, account).text == "first"
+        note = find_note(connection, account)
+        return note.text if note else None
 
 
 def test_a_note_is_not_shown_to_its_person(app: Flask, an_admin: Admins, ann: Person) -> None:
