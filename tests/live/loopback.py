@@ -119,11 +119,13 @@ def behind_tls(certificates: "Certificates", port: int) -> Iterator[int]:
 
 CHAT_HOST = "chat.example.org"
 # More apps at the same homeserver, each an origin of its own: one that no rule names, one that is
-# denied, and one for people on a list.
+# denied, one for people on a list, and two that admins rule over in Chromium.
 BOT_HOST = "bot.example.net"
 SHUT_HOST = "shut.example.net"
 TEAM_HOST = "team.example.net"
-CHAT_HOSTS = (CHAT_HOST, BOT_HOST, SHUT_HOST, TEAM_HOST)
+CLUB_HOST = "club.example.net"
+GUILD_HOST = "guild.example.net"
+CHAT_HOSTS = (CHAT_HOST, BOT_HOST, SHUT_HOST, TEAM_HOST, CLUB_HOST, GUILD_HOST)
 
 
 @dataclass(frozen=True)
