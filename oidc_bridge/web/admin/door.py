@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import NEEDS_FRESH_PROOF, Admin, Right
 from oidc_bridge.storage import read, write
+from oidc_bridge.storage.access_requests import count_access_requests
 from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.admins import find_admin
 from oidc_bridge.storage.sessions import Session
@@ -38,6 +39,10 @@ def _let_in() -> Response | None:
     with read() as connection:
         session = current_session(connection, now=bridge().clock())
         admin = None if session is None else find_admin(connection, session.account_id)
+        # An answer to a form would show how many waited before it.
+        if admin is not None and request.method == "GET":
+            apps = admin.apps if admin.is_limited else None
+            g.admin_waiting = count_access_requests(connection, of=apps)
     if session is None:
         if request.method == "POST":
             raise PageError("signed_out", status=401)
@@ -64,6 +69,13 @@ def the_admin() -> Admin:
     """Return who looks at this page."""
     admin: Admin = g.admin
     return admin
+
+
+def count_waiting() -> int:
+    """Return how many requests waited for this admin when they asked for the page; 0 if the page
+    answers a form."""
+    waiting: int = g.get("admin_waiting", 0)
+    return waiting
 
 
 def check_app(right: Right, app: str) -> None:

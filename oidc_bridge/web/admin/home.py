@@ -7,13 +7,12 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.access_requests import count_access_requests
 from oidc_bridge.storage.admins import set_role, take_admin_token
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.admin.door import admin_views, the_admin, welcome
+from oidc_bridge.web.admin.door import admin_views, count_waiting, welcome
 from oidc_bridge.web.admin.pages import admin_page
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.changes import change
@@ -34,10 +33,7 @@ door = Blueprint("admin_door", __name__, url_prefix="/admin")
 @views.get("")
 def overview() -> Response:
     """Show what waits, and where to go."""
-    admin = the_admin()
-    with read() as connection:
-        waiting = count_access_requests(connection, of=admin.apps if admin.is_limited else None)
-    return admin_page("admin/home.html", waiting=waiting)
+    return admin_page("admin/home.html", waiting=count_waiting())
 
 
 @door.post("/begin")

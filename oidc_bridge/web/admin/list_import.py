@@ -5,7 +5,7 @@ from datetime import datetime
 from flask import Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.errors import BridgeError, PageError
+from oidc_bridge.errors import BridgeError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
 from oidc_bridge.storage.admissions import admit, get_rule
@@ -25,16 +25,19 @@ _MAX_BODY = 1024 * 1024
 _MAX_TEXT = 600_000
 _MAX_LINES = 5_000
 _SHOWN = 100
+_TOO_LONG = f"At most {_MAX_LINES} lines can be added at once, and {_MAX_TEXT:,} characters."
 
 
 @views.post("")
 def preview() -> Response:
     """Show what would be kept and what cannot be; nothing is kept yet."""
-    name, text = _read_form()
+    name = _read_app()
     try:
+        text = _read_text()
         found = _read(text)
     except BridgeError as error:
-        return show_list(name, wrong=FAULTS.get(error.code, error.detail), given={"text": text})
+        wrong = FAULTS.get(error.code, error.detail)
+        return show_list(name, wrong=wrong, given={"text": request.form.get("text", "")})
     with read() as connection:
         rule = get_rule(connection, name)
         today = {(one.kind, one.who): one for one in listings_of(connection, name)}
@@ -57,8 +60,8 @@ def preview() -> Response:
 @views.post("/keep")
 def keep() -> Response:
     """Put on the list whom the text names; lines with faults are left out, as was shown."""
-    name, text = _read_form()
-    browser, found = check_form(), _read(text)
+    name, browser = _read_app(), check_form()
+    found = _read(_read_text())
 
     def put(connection: Connection, admin: Admin, now: datetime) -> Response:
         count = admit(connection, name, found.entries, now=now, by=admin.account_id)
@@ -67,8 +70,8 @@ def keep() -> Response:
     return change("change apps", put, browser=browser, app=name)
 
 
-def _read_form() -> tuple[str, str]:
-    """Return the app and what was pasted, or else the file.
+def _read_app() -> str:
+    """Return the app that the form is about.
 
     Raises:
         PageError: as `check_form`; ``not_found``.
@@ -76,28 +79,42 @@ def _read_form() -> tuple[str, str]:
     # More than other forms may have: five thousand lines with notes.
     request.max_content_length = request.max_form_memory_size = _MAX_BODY
     check_form()
-    name, text = field("app", limit=MAX_NAME), request.form.get("text", "")
+    name = field("app", limit=MAX_NAME)
     check_app("change apps", name)
+    return name
+
+
+def _read_text() -> str:
+    """Return the file if there is one, else what was pasted: after a fault of a file its mended
+    form is chosen beside what still stands in the field.
+
+    Raises:
+        BridgeError: ``list_not_text``.
+    """
     file = request.files.get("file")
-    if file is not None and not text.strip():
-        try:
-            text = file.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise PageError("form_malformed", "not UTF-8") from error
-    if "\0" in text:
-        raise PageError("form_malformed", "text")
-    return name, text
+    if file is None or not file.filename:
+        return request.form.get("text", "")
+    try:
+        return str(file.read(), "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BridgeError("list_not_text", "not UTF-8") from error
 
 
 def _read(text: str) -> ListFile:
     """Return what the text says.
 
     Raises:
-        BridgeError: ``list_invalid``, ``list_empty``, ``list_too_long``.
+        BridgeError: ``list_not_text``, ``list_invalid``, ``list_empty``, ``list_too_long``.
     """
-    if len(text) > _MAX_TEXT or text.count("\n") > _MAX_LINES:
-        raise BridgeError("list_too_long", f"At most {_MAX_LINES} lines can be added at once.")
+    if "\0" in text:
+        raise BridgeError("list_not_text", "NUL")
+    # One line more, which may name the columns, is not read in vain.
+    if len(text) > _MAX_TEXT or text.count("\n") > _MAX_LINES + 1:
+        raise BridgeError("list_too_long", _TOO_LONG)
     found = read_list(text, now=bridge().clock())
-    if not (found.entries or found.faults):
+    count = len(found.entries) + len(found.faults)
+    if count > _MAX_LINES:
+        raise BridgeError("list_too_long", _TOO_LONG)
+    if not count:
         raise BridgeError("list_empty", "There is nobody in it.")
     return found

@@ -45,6 +45,7 @@ FAULTS = {
     "who_twice": "They are there twice.",
     "row_malformed": "A line has at most three cells: who, until, note.",
     "list_invalid": "This is no CSV: a quote that begins must end.",
+    "list_not_text": "This is no text in UTF-8. A spreadsheet can save it so: “CSV UTF-8”.",
 }
 _PAGE, _AT_ONCE = 50, 500
 _KINDS = get_args(WhoKind)

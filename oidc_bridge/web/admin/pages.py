@@ -6,7 +6,7 @@ from flask import Response, request, url_for
 
 from oidc_bridge.roles import Right
 from oidc_bridge.web import page
-from oidc_bridge.web.admin.door import the_admin
+from oidc_bridge.web.admin.door import count_waiting, the_admin
 from oidc_bridge.web.cards import short_address
 from oidc_bridge.web.session import form_token, get_browser
 
@@ -44,8 +44,9 @@ def admin_page(template: str, *, status: int = 200, **context: object) -> Respon
     admin = the_admin()
     part = (request.endpoint or "").partition(".")[0]
     part = _PART_OF.get(part, part)
+    counts = {"admin_requests.overview": count_waiting()}
     places = [
-        (words, url_for(endpoint), endpoint.partition(".")[0] == part)
+        (words, url_for(endpoint), endpoint.partition(".")[0] == part, counts.get(endpoint, 0))
         for endpoint, words, right in _PLACES
         if admin.may(right)
     ]

@@ -119,7 +119,7 @@ def block(account_id: str) -> Response:
     if request.form.get("confirm") != "yes":
         return confirm(
             browser,
-            title="Block this person?",
+            title=f"Block {_name_of(account_id)}?",
             effect=[
                 "They are signed out here and in every app that can be told, at once.",
                 "No app gets anything about them any more, and they cannot sign in.",
@@ -158,7 +158,7 @@ def sign_out(account_id: str) -> Response:
     if request.form.get("confirm") != "yes":
         return confirm(
             browser,
-            title="Sign this person out everywhere?",
+            title=f"Sign {_name_of(account_id)} out everywhere?",
             effect=[
                 "Their browsers are signed out here, and every app that can be told is told.",
                 "Apps that may act while they are away lose that too.",
@@ -231,6 +231,17 @@ def check_known(connection: Connection, account_id: str) -> None:
     """
     if not labels_of(connection, [account_id]):
         raise PageError("not_found", "no such person", status=404)
+
+
+def _name_of(account_id: str) -> str:
+    """Return what a question about somebody calls them.
+
+    Raises:
+        PageError: ``not_found``.
+    """
+    with read() as connection:
+        check_known(connection, account_id)
+        return labels_of(connection, [account_id])[account_id]
 
 
 def _check_may_block(connection: Connection, admin: Admin, account_id: str) -> None:

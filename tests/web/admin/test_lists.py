@@ -204,6 +204,39 @@ def test_a_file_is_read_as_what_is_pasted(app: Flask, an_admin: Admins) -> None:
     assert "1 entry is new or changed" in shown.text
 
 
+def test_a_mended_file_counts_instead_of_what_stands_in_the_field(
+    app: Flask, an_admin: Admins
+) -> None:
+    admin = an_admin("admin")
+    form = fields_of(admin.get(PAGE).text, PREVIEW)
+    file = (io.BytesIO(b"mended.btc\n"), "list.csv")
+
+    shown = admin.post(PREVIEW, {**form, "text": "old.btc\n", "file": file})
+
+    assert "mended.btc" in shown.text
+    assert "old.btc" not in shown.text
+
+
+def test_a_file_in_another_encoding_is_told_at_the_list(app: Flask, an_admin: Admins) -> None:
+    admin = an_admin("admin")
+    form = fields_of(admin.get(PAGE).text, PREVIEW)
+    file = (io.BytesIO("ann.btc,,für alle".encode("latin-1")), "list.csv")
+
+    answer = admin.post(PREVIEW, {**form, "text": "", "file": file})
+
+    assert answer.status_code == 400
+    assert "no text in UTF-8" in answer.text
+    assert listed(app) == []
+
+
+def test_a_whole_list_of_five_thousand_can_be_added_again(app: Flask, an_admin: Admins) -> None:
+    text = "who,until,note\r\n" + "".join(f"{address(number)},,\r\n" for number in range(5000))
+
+    assert paste(an_admin("admin"), text).status_code == 303
+
+    assert len(listed(app)) == 5000
+
+
 @pytest.mark.parametrize(
     ("text", "status", "says"),
     [
@@ -213,9 +246,10 @@ def test_a_file_is_read_as_what_is_pasted(app: Flask, an_admin: Admins) -> None:
         ("a.btc\n" * 5001, 400, "At most 5000 lines"),
         ("x" * 600_001, 400, "At most 5000 lines"),
         ("x" * 1_100_000, 413, ""),
-        ("ann.btc\0", 400, "form_malformed"),
+        ("who\n" + "a.btc\n" * 5001, 400, "At most 5000 lines"),
+        ("ann.btc\0", 400, "no text in UTF-8"),
     ],
-    ids=["empty", "head", "quote", "lines", "long", "huge", "nul"],
+    ids=["empty", "head", "quote", "lines", "long", "huge", "headed", "nul"],
 )
 def test_a_text_that_cannot_be_a_list_is_told_and_nothing_is_kept(
     app: Flask, an_admin: Admins, text: str, status: int, says: str
@@ -226,6 +260,8 @@ def test_a_text_that_cannot_be_a_list_is_told_and_nothing_is_kept(
 
     assert answer.status_code == status
     assert says in answer.text
+    if status == 400:
+        assert 'aria-describedby="text-hint wrong" aria-invalid="true"' in answer.text
     assert listed(app) == []
 
 
@@ -387,7 +423,7 @@ def test_the_list_is_paged_and_searched_and_asks_as_often(app: Flask, an_admin: 
     while url:
         with counted(app) as statements:
             page = admin.get(url).text
-        assert len(statements) <= 9
+        assert len(statements) <= 10
         seen += re.findall(r'name="who" value="([^"]+)"', page)
         following = re.search(r'href="([^"]+)" rel="next"', page)
         url = following[1].replace("&amp;", "&") if following else ""

@@ -74,6 +74,43 @@ def listed(app: Flask, name: str = CHAT) -> Sequence[Listing]:
         return listings_of(connection, name)
 
 
+def badge_of(page: str) -> str:
+    """Return the count beside the place that leads to the requests."""
+    (said,) = re.findall(r'<a href="/admin/requests"[^>]*>Requests(.*?)</a>', page)
+    return re.sub(r"<[^>]+>", "", said)
+
+
+def test_every_page_tells_how_many_wait_for_this_admin(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    ask(app, account_id(0), OTHER)
+
+    assert badge_of(an_admin("admin").get("/admin/people").text) == " 4 waiting"
+    manager = an_admin("app manager", apps=(OTHER,))
+    assert badge_of(manager.get("/admin/apps").text) == " 1 waiting"
+    assert badge_of(an_admin("app manager").get("/admin").text) == ""
+
+
+def test_more_than_the_eye_counts_are_many(app: Flask, an_admin: Admins) -> None:
+    change(app, lambda connection: add_people(connection, 100))
+    for number in range(100):
+        ask(app, account_id(number))
+
+    assert badge_of(an_admin("admin").get("/admin").text) == " 99+ waiting"
+
+
+def test_the_answer_to_a_form_counts_nothing_that_it_has_just_decided(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    admin = an_admin("admin")
+    decide(an_admin("owner"), "approve", three[:1])
+
+    answer = decide(admin, "approve", three)
+
+    assert answer.status_code == 409
+    assert badge_of(answer.text) == ""
+
+
 def test_several_are_let_in_at_once_and_each_is_an_event_by_the_admin(
     app: Flask, an_admin: Admins, three: list[str]
 ) -> None:
@@ -244,7 +281,7 @@ def test_the_queue_is_paged_and_each_page_asks_as_often(app: Flask, an_admin: Ad
     while url:
         with counted(app) as statements:
             page = admin.get(url).text
-        assert len(statements) <= 3
+        assert len(statements) <= 4
         seen += re.findall(r'name="request" value="([^"]+)"', page)
         following = re.search(r'href="([^"]+)" rel="next"', page)
         url = following[1].replace("&amp;", "&") if following else ""
