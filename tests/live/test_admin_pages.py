@@ -261,6 +261,25 @@ def at_admin_scopes_clash(world: World, owner: Visitor, others: MakeVisitor) -> 
     expect(owner.page.get_by_role("alert")).to_contain_text("Somebody was quicker.")
 
 
+def at_admin_note_clash(world: World, owner: Visitor, others: MakeVisitor) -> None:
+    """A note was saved in another tab while the page was open."""
+    at_admin_person(world, owner, others)
+    other = owner.context.new_page()
+    other.goto(owner.page.url)
+    for page, note in ((other, "Called on Monday.\nCalls back."), (owner.page, "x" * 300)):
+        page.get_by_label("For those who look after").fill(note)
+        page.get_by_role("button", name="Save the note").click()
+        expect(page.get_by_role("navigation", name="Admin")).to_be_visible()
+    other.close()
+    expect(owner.page.get_by_role("heading", name="Somebody was quicker")).to_be_visible()
+
+
+def at_admin_block(world: World, owner: Visitor, others: MakeVisitor) -> None:
+    at_admin_person(world, owner, others)
+    owner.page.get_by_role("button", name="Block…").click()
+    expect(owner.page.get_by_role("button", name="Block them")).to_be_visible()
+
+
 PAGES: dict[str, State] = {
     "admin-home": at_admin(""),
     "admin-roles": at_admin("/roles"),
@@ -282,6 +301,8 @@ PAGES: dict[str, State] = {
     "admin-people": at_admin("/people"),
     "admin-people-nobody": at_admin("/people?find=nobody-goes-by-this"),
     "admin-person": at_admin_person,
+    "admin-person-block": at_admin_block,
+    "admin-person-note-clash": at_admin_note_clash,
     "admin-person-blocked": at_admin_blocked,
     "admin-why": at_admin_why,
     "admin-events": at_admin("/events?kind="),
