@@ -188,8 +188,8 @@ PARTS: Sequence[Part] = (
         "events",
         EventRow,
         EventRow.account_id == _ACCOUNT,
-        ("at", "id", "kind", "client_id", "detail"),
-        _OWN | {"app"},  # the detail has it
+        ("at", "id", "kind", "client_id", "app", "detail"),
+        _OWN,
     ),
 )
 LEFT_OUT: Mapping[str, str] = {
