@@ -62,6 +62,7 @@ _OPEN_CHALLENGE = (
     .where(
         ChallengeRow.request_id == bindparam("request_id"),
         ChallengeRow.browser == bindparam("browser"),
+        ChallengeRow.handover_id.is_not_distinct_from(bindparam("handover_id", type_=Text)),
         ChallengeRow.spent_at.is_(None),
         ChallengeRow.expires_at > bindparam("now", type_=UtcTime),
     )
@@ -123,12 +124,24 @@ def close_challenges(
 
 
 def find_open_challenge(
-    connection: Connection, request_id: str, *, browser: str, now: datetime, seal: Seal
+    connection: Connection,
+    request_id: str,
+    *,
+    browser: str,
+    now: datetime,
+    seal: Seal,
+    handover_id: str | None = None,
 ) -> Challenge | None:
-    """Return the latest challenge for a request that this browser's wallet can still answer."""
+    """Return the latest challenge for a request that this browser's wallet can still answer: its
+    own, or the one by which it proves for another browser."""
     row = connection.execute(
         _OPEN_CHALLENGE,
-        {"request_id": request_id, "browser": digest_of(browser), "now": now},
+        {
+            "request_id": request_id,
+            "browser": digest_of(browser),
+            "handover_id": handover_id,
+            "now": now,
+        },
     ).first()
     return None if row is None else _to_challenge(row, seal)
 

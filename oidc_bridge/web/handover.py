@@ -86,7 +86,12 @@ def choose(handover_id: str) -> Response:
     with read() as connection:
         handover = get_opened(connection, handover_id, browser=browser, now=now)
         challenge = find_open_challenge(
-            connection, handover.request_id, browser=browser, now=now, seal=parts.seal
+            connection,
+            handover.request_id,
+            browser=browser,
+            now=now,
+            seal=parts.seal,
+            handover_id=handover_id,
         )
     if handover.state == "proved":
         return see_other(url_for("handover.done", handover_id=handover_id))

@@ -83,6 +83,18 @@ def test_the_phone_proves_and_the_laptop_goes_on(app: Flask, laptop: Person, pho
     assert "code" in query_of(laptop.decide(consent).location)
 
 
+def test_each_page_of_a_browser_that_opens_its_own_link_shows_its_own_question(
+    phone: Person,
+) -> None:
+    # Both questions are of one second: which of them is the later does not tell them apart.
+    sign_in_url = phone.authorize().location
+    wallets = accept(phone, begin(phone, sign_in_url))
+
+    assert "on another device" in phone.read_question(wallets).text
+    assert "on another device" not in phone.read_question(sign_in_url).text
+    assert phone.sign(wallets).location.endswith("/done")
+
+
 def test_the_phone_itself_is_not_signed_in(app: Flask, laptop: Person, phone: Person) -> None:
     sign_in_url = laptop.authorize().location
     phone.sign(accept(phone, begin(laptop, sign_in_url)))
