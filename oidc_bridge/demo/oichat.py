@@ -161,7 +161,8 @@ class OiChatClient:
         told = self._read(self.ask("GET", address))
         challenge, sign_in = str(told["challenge"]), told["sign_in"]
         # Somebody may show people the page of another bridge: nobody but the client sees that.
-        if challenge.split()[:2] != [SERVER_NAME, self.places.bridge]:
+        server_name, asked_by = challenge.split()[:2]
+        if (server_name, asked_by) != (SERVER_NAME, self.places.bridge):
             raise DemoError("challenge_foreign", "The challenge is for another server or bridge.")
         app, device = (str(sign_in[word]) for word in ("app", "device"))
         return Waiting(str(told["nonce"]), challenge, str(told["answer_url"]), app, device)
