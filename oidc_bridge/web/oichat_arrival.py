@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.consent import Question
+from oidc_bridge.apps.scope_rules import without_refused
 from oidc_bridge.apps.whitelist import Said, judge_for, rule_name
 from oidc_bridge.errors import ProofError
 from oidc_bridge.identity import Identity, Name, Profile
@@ -68,9 +69,10 @@ def arrive(
     """
     session = _open(connection, found, now)
     app = found.password.app
-    check_app(connection, client, session.account_id, app, wanted.form, now=now)
+    said = check_app(connection, client, session.account_id, app, wanted.form, now=now)
     persona, is_known = _persona(connection, session.account_id, client, found, wanted, now)
-    told = session.profile if wanted.form == "main" else Profile()
+    may_be_told = "profile" in without_refused(SCOPES, said.scopes)
+    told = session.profile if wanted.form == "main" and may_be_told else Profile()
     sid = authorize(connection, session, client, persona, app, told, now=now)
     _remember(connection, session, client, app, wanted, as_told(persona, told), now)
     record(
@@ -135,8 +137,9 @@ def open_by(connection: Connection, answer: ChatAnswer) -> Opened:
 
 def check_app(
     connection: Connection, client: Client, account_id: str, app: str, form: Form, *, now: datetime
-) -> None:
-    """Hold that an app may come as whom it wants to: nobody asks the person now.
+) -> Said:
+    """Hold that an app may come as whom it wants to, for nobody asks the person now; return what
+    the rules say of it.
 
     Raises:
         ProofError: ``app_not_allowed``.
@@ -144,6 +147,7 @@ def check_app(
     rule = rule_name(client, app)
     said = find_said(connection, account_id, [rule], now=now)[rule]
     _check_verdict(client, app, form, said)
+    return said
 
 
 def _check_verdict(client: Client, app: str, form: Form, said: Said) -> None:

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from oidc_bridge import storage
 from oidc_bridge.apps.consent import reasons_to_ask
+from oidc_bridge.apps.scope_rules import ScopeRule
 from oidc_bridge.config import Settings
 from oidc_bridge.errors import ProofError
 from oidc_bridge.factory import create_app, make_oichat
@@ -30,6 +31,7 @@ from oidc_bridge.storage.nonces import NonceRow, announce, spend
 from oidc_bridge.storage.outbox import LogoutDeliveryRow, tell_of_app
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.prune import prune_all
+from oidc_bridge.storage.rulings import rule_scopes
 from oidc_bridge.storage.whitelist import AppRule, Listing, set_person_rule, set_rule
 from oidc_bridge.web.oichat import sign_in
 from oidc_bridge.web.oichat_arrival import SignedIn
@@ -367,6 +369,19 @@ def test_somebody_elses_matrix_id_is_not_given_away(world):
     # Then Alice owns the name, and not the Matrix user
     assert world.refused("gina.id", f"n2|{CHAT}|gina.id") == "localpart_mismatch"
     assert world.come("alice.id", "n3").localpart == "alice.id"
+
+
+def test_an_app_that_is_never_to_have_the_profile_is_told_no_display_name(world):
+    told = world.come("alice.id", "n1")
+    never = [ScopeRule("profile", "never")]
+    with world.app.app_context():
+        write(lambda c: rule_scopes(c, CHAT, never, now=NOW))
+
+    silent = world.come("alice.id", "n2")
+
+    assert told.display_name
+    assert silent.display_name is None
+    assert silent.localpart == told.localpart
 
 
 def test_name_and_picture_are_taken_at_the_first_sign_in_only(world):
