@@ -17,10 +17,18 @@ from flask import Flask, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 
 from oidc_bridge.demo.matrix import TOLD
+from oidc_bridge.demo.pages import DemoError
 from oidc_bridge.demo.relying_party import RelyingParty
-from oidc_bridge.errors import BridgeError
 
 _OPENID_LIFE = 3600
+
+
+class MatrixError(Exception):
+    """A no of the client or server API: the HTTP status, ``errcode``, and words for a developer."""
+
+    def __init__(self, status: int, errcode: str, words: str) -> None:
+        super().__init__(words)
+        self.status, self.errcode = status, errcode
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ class StandIn:
         app.post(f"{client}/user/<user_id>/openid/request_token")(self.give_openid_token)
         app.get("/_matrix/federation/v1/openid/userinfo")(self.openid_user)
         app.post("/_synapse/client/oidc/backchannel_logout")(self.end)
-        app.register_error_handler(BridgeError, _refuse)
+        app.register_error_handler(MatrixError, _refuse)
         return app
 
     def flows(self) -> Response:
@@ -79,7 +87,7 @@ class StandIn:
             case {"identifier": {"user": str(user)}, "password": str(password)}:
                 asked = {"user": user, "password": password}
             case _:
-                raise BridgeError("M_BAD_JSON", "Expected a user and a password")
+                raise MatrixError(400, "M_BAD_JSON", "Expected a user and a password")
         party = self.party
         reply = party.ask(
             "POST",
@@ -89,7 +97,7 @@ class StandIn:
         )
         said = reply.document()
         if reply.status != 200 or said.get("ok") is not True:
-            raise BridgeError("M_FORBIDDEN", "Invalid username or password")
+            raise MatrixError(403, "M_FORBIDDEN", "Invalid username or password")
         return self._open(said)
 
     def who(self) -> Response:
@@ -111,7 +119,7 @@ class StandIn:
     def give_openid_token(self, user_id: str) -> Response:
         """Give somebody a token that tells others their Matrix ID."""
         if self._device().user_id != user_id:
-            raise BridgeError("M_FORBIDDEN", "Somebody else")
+            raise MatrixError(403, "M_FORBIDDEN", "Somebody else")
         made = secrets.token_urlsafe(24)
         self.openid[made] = user_id
         return jsonify(
@@ -125,12 +133,15 @@ class StandIn:
         """Tell whose such a token is."""
         user_id = self.openid.get(request.args.get("access_token", ""))
         if user_id is None:
-            raise BridgeError("M_UNKNOWN_TOKEN", "Unknown")
+            raise MatrixError(401, "M_UNKNOWN_TOKEN", "Unknown")
         return jsonify(sub=user_id)
 
     def end(self) -> ResponseReturnValue:
         """End the devices of a session: the bridge signs what it says."""
-        sid = self.party.read_logout(request.form.get("logout_token", ""), now=self.clock())
+        try:
+            sid = self.party.read_logout(request.form.get("logout_token", ""), now=self.clock())
+        except DemoError as error:
+            raise MatrixError(400, "M_FORBIDDEN", error.detail) from error
         for access_token, known in list(self.devices.items()):
             if known.sid == sid:
                 del self.devices[access_token]
@@ -151,7 +162,7 @@ class StandIn:
     def _device(self) -> Device:
         device = self.devices.get(_bearer())
         if device is None:
-            raise BridgeError("M_UNKNOWN_TOKEN", "Unknown access token")
+            raise MatrixError(401, "M_UNKNOWN_TOKEN", "Unknown access token")
         return device
 
 
@@ -159,6 +170,5 @@ def _bearer() -> str:
     return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
-def _refuse(error: BridgeError) -> Response:
-    status = {"M_UNKNOWN_TOKEN": 401, "M_BAD_JSON": 400}.get(error.code, 403)
-    return make_response(jsonify(errcode=error.code, error=error.detail), status)
+def _refuse(error: MatrixError) -> Response:
+    return make_response(jsonify(errcode=error.errcode, error=str(error)), error.status)

@@ -410,7 +410,7 @@ def test_it_is_made_for_one_homeserver(app: Flask, ann: Person) -> None:
     answer = post_form(ann, scope=MATRIX, homeserver=second.id)
     secret = secret_in(answer.text)
 
-    assert f"@{localpart_of(ann)}:second.example" in answer.text
+    assert f"@{localpart_of(ann)}:<wbr>second.example" in answer.text
     assert not is_let_in(app, localpart_of(ann), secret)
     assert ask(app, localpart_of(ann), secret, client=second).get_json()["ok"]
 

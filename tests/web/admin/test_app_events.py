@@ -115,7 +115,7 @@ def test_every_event_is_on_one_page_once_and_each_page_asks_as_often(
         url = next_page(page)
 
     assert seen == 2 * (PAGE + 5)
-    assert max(asked) <= 9
+    assert max(asked) <= 10
 
 
 def test_an_app_of_which_nothing_is_known_is_not_found(an_admin: Admins) -> None:
