@@ -274,6 +274,7 @@ def make_oichat(settings: Settings, fetch: Fetch | None = None) -> OiChat | None
         gaia=door.gaia,
         zone_files=_zone_files(settings),
         require_signature=door.require_signature,
+        loopback=not settings.is_https,
     )
 
 

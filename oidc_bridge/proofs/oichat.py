@@ -20,16 +20,12 @@ from hmac import compare_digest
 from typing import Literal
 from urllib.parse import urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    decode_dss_signature,
-    encode_dss_signature,
-)
-
 from oidc_bridge.errors import ProofError
 from oidc_bridge.origins import read_origin
 from oidc_bridge.ports import Fetch
 from oidc_bridge.proofs.addresses import Address, parse_address, public_key_to_address
-from oidc_bridge.proofs.jsontokens import CURVE_ORDER, parse_object, parse_public_key
+from oidc_bridge.proofs.app_signature import Signature, check_signature, read_signature
+from oidc_bridge.proofs.jsontokens import parse_object, parse_public_key
 from oidc_bridge.proofs.named_profile import (
     GAIA,
     NamedProfile,
@@ -46,8 +42,6 @@ FILE = "mxid.json"
 # What Math.random() writes: digits, a dot, now and then e-7; before it an address or a key.
 _NONCE = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DROPPED = re.compile(r"[^A-Za-z0-9_]")
-# The longest signature there is has 72 bytes.
-_SIGNATURE = re.compile(r"(?:[0-9a-f]{2}){8,72}")
 _MAX_FILE = 4096
 
 Form = Literal["main", "alone"]
@@ -60,19 +54,6 @@ class Password:
     nonce: str
     app: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A signature over the challenge, as ``mxid.json.sig`` writes it: all in lower-case hex.
-
-    Attributes:
-        public_key: Compressed.
-        signature: DER, with a low or a high S.
-    """
-
-    public_key: str
-    signature: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +102,8 @@ class OiChat:
         strangers: Reaches what zone files and profiles name, which anybody wrote.
         gaia, zone_files: see `find_profile`.
         require_signature: Whether writing into the bucket is not enough.
+        loopback: Whether an app may be at http on loopback, where it is whatever program has the
+            port on anybody's machine: for who develops one against a bridge of their own.
     """
 
     server_name: str
@@ -130,6 +113,7 @@ class OiChat:
     gaia: frozenset[str] = GAIA
     zone_files: NameService | None = None
     require_signature: bool = False
+    loopback: bool = False
 
     def challenge(self, app: str, secret: str) -> str:
         """Return the one line that an app is to answer.
@@ -235,8 +219,11 @@ class OiChat:
         return read_signature(members.get("publicKey"), members.get("signature"))
 
 
-def read_password(text: str) -> Password:
+def read_password(text: str, *, loopback: bool = False) -> Password:
     """Return the three words of a password.
+
+    Args:
+        loopback: see `OiChat`.
 
     Raises:
         ProofError: ``malformed_password``, ``malformed_name``, ``malformed_app``.
@@ -249,7 +236,7 @@ def read_password(text: str) -> Password:
         raise ProofError("malformed_password", "the nonce has other characters than a nonce has")
     if not is_name(name):
         raise ProofError("malformed_name", f"{name[:80]!a}")
-    if not is_app_domain(app):
+    if not is_app_domain(app, loopback=loopback):
         raise ProofError("malformed_app", f"{app[:80]!a}")
     return Password(nonce, app, name)
 
@@ -264,18 +251,19 @@ def txid_of(nonce: str) -> str:
     return _DROPPED.sub("", nonce)
 
 
-def is_app_domain(text: str) -> bool:
+def is_app_domain(text: str, *, loopback: bool = False) -> bool:
     """Return whether *text* is an origin, spelt as browsers spell it, that is the app's own.
 
-    By plain http anybody on the way may answer for it, unless there is no way: loopback is taken.
+    Args:
+        loopback: see `OiChat`. By any other http, whoever is on the way may answer for the app.
     """
     try:
         origin = read_origin(text)
     except ValueError:
         return False
+    is_safe = origin.scheme == "https" or (loopback and origin.is_trustworthy)
     # A host with a dot at its end is another origin to browsers and the same app to people.
-    is_one = origin.is_trustworthy and not origin.host.endswith(".")
-    return is_one and str(origin) == text
+    return is_safe and not origin.host.endswith(".") and str(origin) == text
 
 
 def host_of(app: str) -> str:
@@ -284,41 +272,6 @@ def host_of(app: str) -> str:
     Matrix appendices, "User Identifiers": a colon cannot stand there.
     """
     return urlsplit(app).netloc.replace(":", "=3a")
-
-
-def read_signature(public_key: object, signature: object) -> Signature:
-    """Return a signature whose parts have the form of one.
-
-    Raises:
-        ProofError: ``signature_invalid``.
-    """
-    try:
-        parse_public_key(public_key)
-    except ProofError as error:
-        raise ProofError("signature_invalid", error.detail) from error
-    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
-        raise ProofError("signature_invalid", "signature is not short lower-case hex")
-    return Signature(str(public_key), signature)
-
-
-def check_signature(text: str, signed: Signature) -> None:
-    """Check that the key of *signed* made it over *text*.
-
-    Raises:
-        ProofError: ``signature_invalid``.
-    """
-    key = parse_public_key(signed.public_key)
-    try:
-        r, s = decode_dss_signature(bytes.fromhex(signed.signature))
-    except ValueError as error:
-        raise ProofError("signature_invalid", "not DER") from error
-    # CVE-2022-21449: a verifier that takes zeros takes every message.
-    if not (0 < r < CURVE_ORDER and 0 < s < CURVE_ORDER):
-        raise ProofError("signature_invalid", "R or S is out of range")
-    # The JavaScript library does not lower S, and libsecp256k1 takes a low one only.
-    der = encode_dss_signature(r, min(s, CURVE_ORDER - s))
-    if not key.verify(der, text.encode()):
-        raise ProofError("signature_invalid", "not made by this key over the challenge")
 
 
 def check_bucket_signature(found: Found, challenge: str, signed: Signature) -> None:

@@ -10,12 +10,11 @@ from flask import Blueprint, Response, request
 
 from oidc_bridge.errors import PageError, ProofError
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.proofs.app_signature import Signature, check_signature
 from oidc_bridge.proofs.oichat import (
     OiChat,
     Password,
-    Signature,
     check_bucket_signature,
-    check_signature,
     is_app_domain,
 )
 from oidc_bridge.storage import read, write
@@ -83,7 +82,7 @@ def answer(nonce: str) -> Response:
     One answer is looked at, good or bad: what is asked of other servers, no nonce pays for twice.
     """
     core, now = core_in_time(), bridge().clock()
-    asked, signed = read_answer(nonce)
+    asked, signed = read_answer(core, nonce)
     _check_origin(asked.app)
     with read() as connection:
         question = get_question(connection, nonce, now=now)
@@ -132,5 +131,5 @@ def _check_origin(app: str) -> None:
         ProofError: ``challenge_mismatch``.
     """
     origin = request.headers.get("Origin", "")
-    if is_app_domain(origin) and origin != app:
+    if is_app_domain(origin, loopback=True) and origin != app:
         raise ProofError("challenge_mismatch", f"answered by {origin}, as {app}")

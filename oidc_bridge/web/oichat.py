@@ -18,17 +18,15 @@ from oidc_bridge.deadline import Deadline
 from oidc_bridge.errors import ProofError, explain
 from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.client import Client
+from oidc_bridge.proofs.app_signature import Signature, check_signature, read_signature
 from oidc_bridge.proofs.jsontokens import parse_object
 from oidc_bridge.proofs.oichat import (
     FILE,
     OiChat,
     Password,
-    Signature,
-    check_signature,
     is_app_domain,
     is_nonce,
     read_password,
-    read_signature,
     txid_of,
 )
 from oidc_bridge.seal import new_secret
@@ -76,7 +74,7 @@ def ask(nonce: str) -> Response:
         raise ProofError("malformed_password", "the nonce has other characters than a nonce has")
     # Of a page; programs send none, and then the challenge names no app.
     origin = request.headers.get("Origin", "")
-    app = origin if is_app_domain(origin) else ""
+    app = origin if core and is_app_domain(origin, loopback=core.loopback) else ""
     challenge = core.challenge(app, new_secret()) if core else new_secret()
     address = _block_of(request.remote_addr or "")
     write(lambda c: announce(c, nonce, app=app, address=address, challenge=challenge, now=now))
@@ -94,9 +92,8 @@ def ask(nonce: str) -> Response:
 @views.post("/proofs/oichat/<nonce>")
 def answer(nonce: str) -> Response:
     """Take a signature over the challenge, in the place of a file in the person's storage."""
-    _core()
     now = bridge().clock()
-    _, signed = read_answer(nonce)
+    _, signed = read_answer(_core(), nonce)
     with read() as connection:
         waiting = get_open(connection, nonce, now=now)
     # Whose key it is, the sign-in sees; that it has signed this is seen here, so that a client
@@ -126,7 +123,7 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     own = _own_nonce(password)
     if own is not None:
         return _sign_in_own(client, user, own, now)
-    asked = read_password(password)
+    asked = read_password(password, loopback=core.loopback)
     spent = write(lambda connection: spend(connection, asked.nonce, now=now))
     if spent.account_id is not None:
         raise ProofError("challenge_mismatch", "made on an account page, not by an app")
@@ -193,7 +190,7 @@ def _block_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))
 
 
-def read_answer(nonce: str) -> tuple[Password, Signature]:
+def read_answer(core: OiChat, nonce: str) -> tuple[Password, Signature]:
     """Return who is said to have signed, and the signature, if the body is about *nonce*.
 
     Raises:
@@ -205,7 +202,7 @@ def read_answer(nonce: str) -> tuple[Password, Signature]:
     words = [members.get(name) for name in ("nonce", "appDomain", "blockstackId")]
     if not all(isinstance(word, str) for word in words) or words[0] != nonce:
         raise ProofError("malformed_password", "nonce, appDomain or blockstackId is not as it was")
-    asked = read_password("|".join(str(word) for word in words))
+    asked = read_password("|".join(str(word) for word in words), loopback=core.loopback)
     return asked, read_signature(members.get("publicKey"), members.get("signature"))
 
 

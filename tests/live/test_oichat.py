@@ -9,9 +9,10 @@ from coincurve import PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from oidc_bridge.proofs.addresses import public_key_to_address
+from oidc_bridge.proofs.app_signature import Signature, read_signature
 from oidc_bridge.proofs.jsontokens import CURVE_ORDER
 from oidc_bridge.proofs.named_profile import GAIA
-from oidc_bridge.proofs.oichat import OiChat, Password, Signature, read_signature
+from oidc_bridge.proofs.oichat import OiChat, Password
 from tests.live.wallet import write_for_oichat
 from tests.oichat import SERVICES, Web, name_url, served
 

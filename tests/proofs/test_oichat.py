@@ -12,17 +12,15 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from oidc_bridge.errors import ProofError
+from oidc_bridge.proofs.app_signature import Signature, check_signature, read_signature
 from oidc_bridge.proofs.jsontokens import CURVE_ORDER
 from oidc_bridge.proofs.oichat import (
     Found,
     OiChat,
     Password,
-    Signature,
-    check_signature,
     host_of,
     is_app_domain,
     read_password,
-    read_signature,
     txid_of,
 )
 from tests.oichat import (
@@ -246,8 +244,7 @@ def test_a_signature_file_that_is_none_is_refused(body):
         ("n|https://a.example.|alice.id", "malformed_app"),
         ("n|https://u@a.example|alice.id", "malformed_app"),
         ("n|http://a.example|alice.id", "malformed_app"),
-        ("n|http://localhost.|alice.id", "malformed_app"),
-        ("n|http://localhost:80|alice.id", "malformed_app"),
+        ("n|http://localhost:3000|alice.id", "malformed_app"),
         ("n|https://[::1|alice.id", "malformed_app"),
     ],
 )
@@ -259,8 +256,15 @@ def test_a_nonce_may_hold_what_math_random_writes():
     assert read_password("1a.2e-7|https://a.example:8443|a.id").nonce == "1a.2e-7"
     assert txid_of("1a_0.2e-7") == "1a_02e7"
     assert is_app_domain("https://xn--bcher-kva.example")
-    assert is_app_domain("http://localhost:3000")
     assert host_of("https://a.example:8443") == "a.example=3a8443"
+
+
+def test_an_app_on_loopback_is_one_where_the_bridge_is_there_too():
+    assert is_app_domain("http://localhost:3000", loopback=True)
+    assert read_password("n|http://[::1]:3000|a.id", loopback=True).app == "http://[::1]:3000"
+    for other in ("http://a.example", "http://localhost.", "http://localhost:80"):
+        assert not is_app_domain(other, loopback=True)
+    assert not is_app_domain("http://localhost:3000")
 
 
 def test_a_challenge_is_one_line_that_names_server_and_app():

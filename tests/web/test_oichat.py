@@ -371,6 +371,23 @@ def test_somebody_elses_matrix_id_is_not_given_away(world):
     assert world.come("alice.id", "n3").localpart == "alice.id"
 
 
+def test_no_app_is_on_loopback_for_a_bridge_that_is_not(world):
+    asked = world.ask("n1", Origin="http://localhost:3000").get_json()
+
+    assert len(asked["challenge"].split()) == 2  # no app is named
+    assert world.refused("alice.id", "n1|http://localhost:3000|alice.id") == "malformed_app"
+
+
+def test_an_app_on_loopback_asks_a_bridge_that_is_there_too(settings, clock):
+    settings = settings.model_copy(update={"issuer": "http://localhost:8000"})
+    with made(settings, clock) as world:
+        asked = world.ask("n1", Origin="http://localhost:3000").get_json()
+        code = world.refused("alice.id", "n1|http://localhost:3000|alice.id")
+
+    assert asked["challenge"].split()[1] == "http://localhost:3000"
+    assert code == "app_not_in_profile"
+
+
 def test_an_app_that_is_never_to_have_the_profile_is_told_no_display_name(world):
     told = world.come("alice.id", "n1")
     never = [ScopeRule("profile", "never")]
