@@ -12,14 +12,13 @@ import oidc_bridge
 from oidc_bridge.errors import (
     BridgeError,
     ConfigError,
-    Explanation,
     FetchError,
     PageError,
     ProofError,
     SentError,
     ShownError,
-    explain,
 )
+from oidc_bridge.web.explanations import Explanation, explain
 
 SOURCE = Path(oidc_bridge.__file__).parent
 DETAIL = "postgresql+psycopg://bridge:hunter2@db"
@@ -87,10 +86,12 @@ def test_no_explanation_is_left_of_an_error_that_nobody_raises():
     source = "".join(
         path.read_text(encoding="utf-8")
         for path in SOURCE.rglob("*.py")
-        if path.name != "errors.py"
+        if path.name != "explanations.py"
     )
     explained = re.findall(
-        r'^    "([a-z_]+)": Explanation\(', (SOURCE / "errors.py").read_text(encoding="utf-8"), re.M
+        r'^    "([a-z_]+)": Explanation\(',
+        (SOURCE / "web/explanations.py").read_text(encoding="utf-8"),
+        re.M,
     )
 
     assert explained

@@ -22,7 +22,6 @@ from oidc_bridge.errors import (
     SentError,
     ShownError,
     TokenError,
-    explain,
 )
 from oidc_bridge.identity import Proof
 from oidc_bridge.oidc.jose import ALGORITHMS
@@ -33,6 +32,7 @@ from oidc_bridge.proofs.named_profile import NamedProfile
 from oidc_bridge.proofs.names import NameService
 from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.seal import Seal
+from oidc_bridge.web.explanations import explain
 from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
 from oidc_bridge.web.templates import dress

@@ -15,7 +15,7 @@ from datetime import datetime
 from flask import Blueprint, Response, request
 
 from oidc_bridge.deadline import Deadline
-from oidc_bridge.errors import ProofError, explain
+from oidc_bridge.errors import ProofError
 from oidc_bridge.matrix.password import SignedIn, localpart_of
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.proofs.app_signature import Signature, check_signature, read_signature
@@ -33,6 +33,7 @@ from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.nonces import LIFE, SpentNonce, announce, get_open, keep_answer, spend
 from oidc_bridge.web import bridge, empty_answer, json_answer
+from oidc_bridge.web.explanations import explain
 from oidc_bridge.web.oichat_arrival import arrive, check_early
 from oidc_bridge.web.one_time import sign_in_own
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, url_for
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.app import which_app
-from oidc_bridge.errors import ProofError, SentError, explain
+from oidc_bridge.errors import ProofError, SentError
 from oidc_bridge.flow import AskConsent, SignIn
 from oidc_bridge.oidc.answer import Answer
 from oidc_bridge.storage import read, write
@@ -19,6 +19,7 @@ from oidc_bridge.web import bridge, let_form_lead_to, new_reference, page, see_o
 from oidc_bridge.web.antelope import is_offered, words_for
 from oidc_bridge.web.asking import ask, question_context
 from oidc_bridge.web.cards import AppCard, app_card, person_card
+from oidc_bridge.web.explanations import explain
 from oidc_bridge.web.oichat_arrival import may_answer
 from oidc_bridge.web.questions import ask_anew
 from oidc_bridge.web.session import (
