@@ -32,7 +32,7 @@ class Who:
     text: str
 
 
-def read_app(text: str) -> str:
+def read_app_name(text: str) -> str:
     """Return the name by which rules know an app: ``https://chat.example``, ``element:`` or
     ``client:<id>``.
 
@@ -73,7 +73,7 @@ def _read_whole_origin(text: str) -> Origin:
 
 
 def check_say(app: str, say: Say) -> None:
-    """Return if *say* can be said of *app*, as `read_app` gives it.
+    """Return if *say* can be said of *app*, as `read_app_name` gives it.
 
     Raises:
         BridgeError: ``app_insecure``: anybody on the way could take the place of what lives at

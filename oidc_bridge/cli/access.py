@@ -9,7 +9,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.explain import AS_WHOM, WHY
-from oidc_bridge.apps.spelling import read_app, read_note, read_until
+from oidc_bridge.apps.spelling import read_app_name, read_note, read_until
 from oidc_bridge.apps.whitelist import Said, Verdict, Why, judge_for, policy_of
 from oidc_bridge.cli.apps import in_words
 from oidc_bridge.cli.setup import TAKES_ID, settings_of
@@ -146,7 +146,7 @@ def explain(context: click.Context, who: str, origin: str, client_id: str | None
     """
     now = datetime.now(UTC)
     with open_database(settings_of(context)), read() as connection:
-        found = _look(connection, who, read_app(origin), client_id, now)
+        found = _look(connection, who, read_app_name(origin), client_id, now)
     for line in _lines(found, now):
         click.echo(line)
 

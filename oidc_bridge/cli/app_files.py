@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from oidc_bridge.apps.scope_rules import ALWAYS, WORDS, ScopeRule, ScopeRules, to_json
-from oidc_bridge.apps.spelling import check_say, read_app, read_note, read_who
+from oidc_bridge.apps.spelling import check_say, read_app_name, read_note, read_who
 from oidc_bridge.cli.files import read_each, read_json_list
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.scopes import SCOPES
@@ -71,7 +71,7 @@ def read_apps(data: bytes) -> Sequence[AppOfFile]:
 def _read_app(entry: object) -> AppOfFile:
     members = _members(entry, _MEMBERS, needed={"app", "say"})
     rule = AppRule(
-        read_app(_text(members, "app")),
+        read_app_name(_text(members, "app")),
         _one_of(members, "say", _SAYS),  # type: ignore[arg-type]
         _one_of({"for": "everyone"} | members, "for", _AUDIENCES),  # type: ignore[arg-type]
         _until(members),

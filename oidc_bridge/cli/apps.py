@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Connection
 
 from oidc_bridge.apps.scope_rules import to_json as scopes_to_json
-from oidc_bridge.apps.spelling import read_app, read_note, read_until
+from oidc_bridge.apps.spelling import read_app_name, read_note, read_until
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.cli.listings import admit, dismiss, export, import_
 from oidc_bridge.cli.setup import settings_of
@@ -118,7 +118,7 @@ def _rule(
         return kept
 
     with open_database(settings_of(context)):
-        names = list(dict.fromkeys(map(read_app, origins)))
+        names = list(dict.fromkeys(map(read_app_name, origins)))
         over = None if until is None else read_until(until, now=now)
         text = None if note is None else read_note(note)
         kept = write(work)
@@ -141,7 +141,7 @@ def forget(context: click.Context, origin: str) -> None:
     """
     now = datetime.now(UTC)
     with open_database(settings_of(context)):
-        name = read_app(origin)
+        name = read_app_name(origin)
         listed = write(lambda connection: forget_app(connection, name, now=now))
     click.echo(f"{name}: forgotten, with {listed} entries of its list")
 
@@ -196,7 +196,7 @@ def show(context: click.Context, origin: str) -> None:
       oidc-bridge app show https://chat.example.org
     """
     with open_database(settings_of(context)), read() as connection:
-        name = read_app(origin)
+        name = read_app_name(origin)
         rule, people = find_rule(connection, name), listings_of(connection, name)
         found = find_scopes(connection, name)
     if rule is None:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import click
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import read_app, read_who
+from oidc_bridge.apps.spelling import read_app_name, read_who
 from oidc_bridge.cli.app_files import AppOfFile, read_apps, to_file
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
@@ -59,7 +59,7 @@ def admit(
         return changed, rule is not None and rule.audience == "listed"
 
     with open_database(settings_of(context)):
-        name = read_app(origin)
+        name = read_app_name(origin)
         if file is not None:
             entries: Sequence[Listing] = read_csv(file.read(), now=now)
         else:
@@ -88,7 +88,7 @@ def dismiss(context: click.Context, origin: str, people: tuple[str, ...]) -> Non
     """
     now = datetime.now(UTC)
     with open_database(settings_of(context)):
-        name, whom = read_app(origin), [read_who(who) for who in people]
+        name, whom = read_app_name(origin), [read_who(who) for who in people]
         gone = write(lambda connection: admissions.dismiss(connection, name, whom, now=now))
     for entry in gone:
         click.echo(f"off the list of {name}: {entry.kind} {entry.who}")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from oidc_bridge.apps.app import which_app
-from oidc_bridge.apps.spelling import check_say, read_app, read_note, read_until, read_who
+from oidc_bridge.apps.spelling import check_say, read_app_name, read_note, read_until, read_who
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.proofs.addresses import Address, Kind
 from tests.driver import HOMESERVER
@@ -32,14 +32,14 @@ APPS = {
 
 @pytest.mark.parametrize("text", APPS)
 def test_an_app_is_named_as_rules_know_it(text):
-    assert read_app(text) == APPS[text]
+    assert read_app_name(text) == APPS[text]
 
 
 @pytest.mark.parametrize("text", [text for text in APPS if not text.startswith("client:")])
 def test_an_app_that_asks_is_found_by_the_name_that_an_operator_wrote(text):
     asks = text if text.endswith(":") and "//" not in text else f"{text.removesuffix('/')}/#/login"
 
-    assert which_app(HOMESERVER, HOMESERVER.redirect_uris[0], asks).key == read_app(text)
+    assert which_app(HOMESERVER, HOMESERVER.redirect_uris[0], asks).key == read_app_name(text)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_an_app_that_asks_is_found_by_the_name_that_an_operator_wrote(text):
 )
 def test_what_is_no_app_for_certain_is_refused_with_a_hint(text, hint):
     with pytest.raises(BridgeError) as refused:
-        read_app(text)
+        read_app_name(text)
 
     assert refused.value.code == "app_malformed"
     assert hint in refused.value.detail

@@ -4,7 +4,7 @@ from base64 import b64encode
 
 from flask import Response, url_for
 
-from oidc_bridge.apps.spelling import read_app
+from oidc_bridge.apps.spelling import read_app_name
 from oidc_bridge.deadline import Deadline
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.sightings import Glimpse, glimpse
@@ -39,7 +39,7 @@ def look() -> Response:
     their pages are shown.
     """
     check_form()
-    name = read_app(field("address", limit=MAX_NAME).strip())
+    name = read_app_name(field("address", limit=MAX_NAME).strip())
     with read() as connection:
         known = find_app(connection, name)
     if not name.startswith("https:") or (known is not None and known.rule is not None):

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from flask import Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import MAX_NOTE, read_app, read_note, read_until
+from oidc_bridge.apps.spelling import MAX_NOTE, read_app_name, read_note, read_until
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
@@ -204,7 +204,7 @@ def _facts_of(rule: AppRule) -> Facts:
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= MAX_NAME and read_app(text) == text
+    return len(text) <= MAX_NAME and read_app_name(text) == text
 
 
 def _version_of(known: KnownApp | None) -> str:

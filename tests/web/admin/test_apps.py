@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from oidc_bridge.apps.spelling import read_app
+from oidc_bridge.apps.spelling import read_app_name
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage import read
@@ -41,7 +41,7 @@ def rule_of(app: Flask, name: str = CHAT) -> AppRule | None:
     ],
 )
 def test_an_app_has_one_name(text: str, name: str) -> None:
-    assert read_app(text) == name
+    assert read_app_name(text) == name
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_app_has_one_name(text: str, name: str) -> None:
 )
 def test_what_is_no_app_for_certain_is_refused(text: str) -> None:
     with pytest.raises(BridgeError, match="app_malformed"):
-        read_app(text)
+        read_app_name(text)
 
 
 def test_an_app_is_added_and_refused_from_then_on(
