@@ -29,6 +29,7 @@ from tests.manifests import DAVE, MALLORY, a_picture, a_statement, claims_of, ke
 from tests.shell import Operator
 
 ISSUER = "https://id.example.org"
+MAS = ("--mas", "https://auth.example.org", "--server-name", "example.org")
 HOMESERVER = "https://matrix.example.org/"
 
 
@@ -201,6 +202,7 @@ ARGUMENTS = {
     **{("admin", name): ("nobody",) for name in ("add", "remove")},
     ("client", "add"): ("wiki", "--redirect-uri", "https://wiki.example/cb"),
     ("synapse-config",): ("wiki", "--new-secret"),
+    ("mas-config",): ("wiki",),
     ("client", "import"): ("-",),
     ("client", "token", "remove"): ("cXtpBKRSO3s0xMnPBbGrmA",),
     ("deliver",): ("--once",),
@@ -577,6 +579,7 @@ def test_no_private_key_lies_open_in_the_database(operator):
         ("client", "remove", "nobody", "--yes"),
         ("synapse-config", "nobody", "--new-secret"),
         ("synapse-config", "nobody", "--secret-path", "/etc/secret"),
+        ("mas-config", "nobody"),
     ],
     ids=" ".join,
 )
@@ -708,12 +711,57 @@ def test_there_is_no_snippet_for_a_client_that_is_no_homeserver(operator):
 
 
 def test_there_is_no_synapse_snippet_for_a_homeserver_with_mas(operator):
-    operator.does("client", "add", "mas", "--homeserver", HOMESERVER)
-    uri = "https://account.example/upstream/callback/01HFVBY12TMNTYTBV8W921M5FA"
-    operator.execute("UPDATE clients SET redirect_uris = ?", f'["{uri}"]')
+    operator.does("client", "add", "mas", *MAS)
 
     assert operator.fails("synapse-config", "mas", "--new-secret") == "client_not_synapse"
     assert len(operator.client("mas").secret_digests) == 1
+
+
+# --- mas-config ---
+
+
+def test_a_mas_is_added_by_its_address_and_told_of_us(operator):
+    operator.does("client", "add", "mas", *MAS)
+
+    (told,) = yaml.safe_load(operator.does("mas-config", "mas"))["upstream_oauth2"]["providers"]
+
+    kept = operator.client("mas")
+    assert (kept.kind, kept.name, kept.server_name) == ("homeserver", "example.org", "example.org")
+    assert kept.redirect_uris == (f"https://auth.example.org/upstream/callback/{told['id']}",)
+    assert kept.backchannel_logout_uri == (
+        f"https://auth.example.org/upstream/backchannel-logout/{told['id']}"
+    )
+    assert (told["issuer"], told["human_name"]) == (ISSUER, "Example ID")
+    assert told["client_id"] == "mas"
+    assert kept.has_secret(digest_of(told["client_secret"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (MAS[:2], "--server-name"),
+        ((*MAS, "--homeserver", HOMESERVER), "one address"),
+    ],
+)
+def test_a_mas_has_one_address_and_the_name_of_its_server(operator, words, said):
+    result = operator.run("client", "add", "mas", *words)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert operator.fails("client", "show", "mas") == "client_unknown"
+
+
+def test_what_holds_for_apps_without_a_rule_may_be_said_of_a_mas_too(operator):
+    operator.does("client", "add", "mas", *MAS, "--unknown-apps", "deny")
+
+    assert operator.client("mas").unknown_apps == "deny"
+
+
+def test_there_is_no_mas_snippet_for_a_synapse(operator):
+    operator.does("client", "add", "synapse", "--homeserver", HOMESERVER)
+
+    assert operator.fails("mas-config", "synapse") == "client_not_mas"
+    assert len(operator.client("synapse").secret_digests) == 1
 
 
 def test_a_homeserver_must_be_able_to_keep_a_secret(operator):

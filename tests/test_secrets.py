@@ -28,7 +28,7 @@ SECRET_WORDS = {
 }
 # Comparisons of such a name that tell an attacker nothing, and why.
 HARMLESS = {
-    ("cli/clients.py", "make_new == (secret_path is not None)"): "two flags",
+    ("cli/homeservers.py", "make_new == (secret_path is not None)"): "two flags",
     (
         "cli/registration.py",
         "before == replace(client, secret_digests=digests)",

@@ -11,9 +11,10 @@ from oidc_bridge import __version__
 from oidc_bridge.cli.access import explain, request
 from oidc_bridge.cli.admins import admin
 from oidc_bridge.cli.apps import app
-from oidc_bridge.cli.clients import client, synapse_config
+from oidc_bridge.cli.clients import client
 from oidc_bridge.cli.demo import demo
 from oidc_bridge.cli.doctor import doctor
+from oidc_bridge.cli.homeservers import mas_config, synapse_config
 from oidc_bridge.cli.keys import keys
 from oidc_bridge.cli.logout import logout
 from oidc_bridge.cli.manifest import manifest
@@ -61,7 +62,7 @@ def cli(context: click.Context, config: Path) -> None:
 
 for command in (
     *(init, serve, migrate, demo, doctor),
-    *(client, manifest, resource_server, synapse_config, app, request, explain),
+    *(client, manifest, resource_server, synapse_config, mas_config, app, request, explain),
     *(person, admin, keys, logout, deliver, prune),
 ):
     cli.add_command(command)

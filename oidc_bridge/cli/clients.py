@@ -1,7 +1,8 @@
-"""client add|list|show|secret|remove, and synapse-config."""
+"""client add|list|show|secret|remove."""
 
 import json
-from dataclasses import asdict
+import secrets
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import click
@@ -13,14 +14,7 @@ from oidc_bridge.cli.registration import import_, token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import make_find_profile, make_strangers_fetch, open_database
-from oidc_bridge.matrix.mas import find_mas
-from oidc_bridge.matrix.synapse import (
-    backchannel_uri,
-    callback_uri,
-    module_snippet,
-    server_name_of,
-    snippet,
-)
+from oidc_bridge.matrix import mas, synapse
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata, Unknown
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
@@ -48,6 +42,7 @@ client.add_command(token)
 @click.argument("client_id")
 @click.option("--name", help="What people read; default: the homeserver's name or the id.")
 @click.option("--homeserver", help="A Synapse's public_baseurl; fills in the addresses below.")
+@click.option("--mas", "mas_base", help="Or a MAS's public_base; needs --server-name.")
 @click.option("--server-name", help="Right half of its Matrix IDs; default: the homeserver's host.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="May be given repeatedly.")
 @click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True)
@@ -67,6 +62,7 @@ def add(
     client_id: str,
     name: str | None,
     homeserver: str | None,
+    mas_base: str | None,
     server_name: str | None,
     redirect_uris: tuple[str, ...],
     post_logout_redirect_uris: tuple[str, ...],
@@ -82,19 +78,22 @@ def add(
     \b
     Examples:
       oidc-bridge client add synapse --homeserver https://matrix.example.org
+      oidc-bridge client add mas --mas https://auth.example.org --server-name example.org
       oidc-bridge client add wiki --redirect-uri https://wiki.example.org/callback
     """
-    if unknown_apps is not None and homeserver is None:
-        raise click.UsageError("--unknown-apps is about the apps of a --homeserver")
-    if homeserver is not None:
-        redirect_uris = (*redirect_uris, callback_uri(homeserver))
-        backchannel_logout_uri = backchannel_logout_uri or backchannel_uri(homeserver)
-        server_name = server_name or server_name_of(homeserver)
+    now = datetime.now(UTC)
+    found = _addresses_of(homeserver, mas_base, server_name, now=now)
+    if found is None and unknown_apps is not None:
+        raise click.UsageError("--unknown-apps is about the apps of a --homeserver or --mas")
+    if found is not None:
+        redirect_uris = (*redirect_uris, found.callback)
+        backchannel_logout_uri = backchannel_logout_uri or found.backchannel
+        server_name = found.server_name
         scopes = scopes or _HOMESERVER_SCOPES
     new = Client(
         id=client_id,
         name=name or server_name or client_id,
-        kind="homeserver" if homeserver is not None else "web",
+        kind="homeserver" if found is not None else "web",
         redirect_uris=redirect_uris,
         secret_digests=(),
         auth_methods=_auth_methods(is_public=public, has_keys=jwks_uri is not None),
@@ -108,7 +107,6 @@ def add(
         unknown_apps=unknown_apps or "ask",
     )
     check_client(new)
-    now = datetime.now(UTC)
     secret = new_secret()
 
     def register(connection: Connection) -> None:
@@ -206,7 +204,7 @@ def secret(context: click.Context, client_id: str) -> None:
       oidc-bridge client secret synapse
     """
     with open_database(settings_of(context)):
-        click.echo(_make_secret(client_id))
+        click.echo(make_secret(client_id))
 
 
 @client.command()
@@ -232,56 +230,36 @@ def remove(context: click.Context, client_id: str) -> None:
         write(forget)
 
 
-@click.command("synapse-config")
-@click.argument("client_id")
-@click.option(
-    "--new-secret", "make_new", is_flag=True, help="Make a secret and print it inside the YAML."
-)
-@click.option("--secret-path", help="Where Synapse reads the secret from; none is made.")
-@click.option(
-    "--with-module", is_flag=True, help="Also load our module, for sign-in by app password."
-)
-@click.pass_context
-def synapse_config(
-    context: click.Context,
-    client_id: str,
-    make_new: bool,
-    secret_path: str | None,
-    with_module: bool,
-) -> None:
-    """Print the YAML that Synapse loads as it stands.
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Where a homeserver's people come back to, where it listens for us, and what it is called."""
 
-    \b
-    Examples:
-      oidc-bridge synapse-config synapse --new-secret > /etc/matrix-synapse/conf.d/oidc.yaml
-      oidc-bridge synapse-config synapse --secret-path /etc/matrix-synapse/oidc.secret
-      oidc-bridge synapse-config synapse --new-secret --with-module > oidc.yaml
-    """
-    if make_new == (secret_path is not None):
-        raise click.UsageError("give either --new-secret or --secret-path")
-    settings = settings_of(context)
-    with open_database(settings):
-        with read() as connection:
-            known = get_client(connection, client_id)
-        if known.kind != "homeserver":
-            raise BridgeError(
-                "client_not_homeserver", f"{client_id}: see `client add --homeserver`"
-            )
-        if find_mas(known.redirect_uris) is not None:
-            raise BridgeError("client_not_synapse", f"{client_id}: MAS's is on its admin page")
-        line = (
-            ("client_secret_path", secret_path)
-            if secret_path is not None
-            else ("client_secret", _make_secret(client_id))
+    callback: str
+    backchannel: str
+    server_name: str
+
+
+def _addresses_of(
+    homeserver: str | None, mas_base: str | None, server_name: str | None, *, now: datetime
+) -> _Addresses | None:
+    if homeserver is not None and mas_base is not None:
+        raise click.UsageError("people are signed in by Synapse or by a MAS: give one address")
+    if homeserver is not None:
+        return _Addresses(
+            synapse.callback_uri(homeserver),
+            synapse.backchannel_uri(homeserver),
+            server_name or synapse.server_name_of(homeserver),
         )
-    text = snippet(
-        known.id, known.scopes, issuer=settings.issuer, name=settings.name, secret_line=line
+    if mas_base is None:
+        return None
+    if server_name is None:
+        raise click.UsageError("a MAS has another host than its homeserver: give --server-name")
+    provider_id = mas.new_provider_id(now, secrets.token_bytes(10))
+    return _Addresses(
+        mas.callback_uri(mas_base, provider_id),
+        mas.backchannel_uri(mas_base, provider_id),
+        server_name,
     )
-    click.echo(text, nl=False)
-    if with_module:
-        click.echo(module_snippet(known.id, issuer=settings.issuer, secret_line=line), nl=False)
-        if known.id not in settings.synapse_modules:
-            click.echo(f'Let it ask: synapse_modules = ["{known.id}"] in {context.obj}', err=True)
 
 
 def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:
@@ -290,7 +268,12 @@ def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:
     return ("private_key_jwt",) if has_keys else ("client_secret_basic", "client_secret_post")
 
 
-def _make_secret(client_id: str) -> str:
+def make_secret(client_id: str) -> str:
+    """Keep another secret of a client, beside the one it has, and return it.
+
+    Raises:
+        BridgeError: ``client_unknown``, ``client_public``.
+    """
     now, made = datetime.now(UTC), new_secret()
 
     def keep(connection: Connection) -> None:
