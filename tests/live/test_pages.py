@@ -506,7 +506,8 @@ def look_at(page: Page, name: str, folder: Path, *, frame: Frame | None = None) 
     ours = frame or page
     sideways, objections, unreached = [], [], []
     for colour in COLOURS:
-        page.emulate_media(color_scheme=colour)  # type: ignore[arg-type]
+        # No picture is of a colour on its way to another.
+        page.emulate_media(color_scheme=colour, reduced_motion="reduce")  # type: ignore[arg-type]
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             picture = folder / f"{name}-{width}-{colour}.png"
