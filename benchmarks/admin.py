@@ -135,10 +135,15 @@ def _measure(app: Flask, owner: Person, people: int) -> None:
         "apps, by requests": "/admin/apps?sort=waiting&way=down",
         "apps, search": "/admin/apps?find=app-09",
         "app that all people use": f"/admin/apps/one?app={app_name(0)}",
+        "what an app is told": f"/admin/apps/scopes?app={app_name(0)}",
+        "events of an app": f"/admin/apps/events?app={app_name(0)}",
         "list of 5,000": f"/admin/apps/list?app={app_name(1)}",
         "list of 5,000, search": f"/admin/apps/list?app={app_name(1)}&find=team",
         "1,000 requests": "/admin/requests",
         "client": "/admin/clients/synapse",
+        "a sign-in, tested": (
+            f"/admin/clients/synapse/trial?person={account_id(middle)}&app={app_name(0)}"
+        ),
         "health": "/admin/health",
     }
     print(f"{people:,} people\n")

@@ -25,6 +25,7 @@ from oidc_bridge.proofs.oichat import OiChat
 from oidc_bridge.proofs.stacks import Stacks
 from oidc_bridge.sitting import methods_of
 from oidc_bridge.storage import db
+from oidc_bridge.storage.schema import check_schema
 from oidc_bridge.web import (
     Bridge,
     account,
@@ -112,7 +113,7 @@ def create_app(
     app = bare_app(settings)
     with app.app_context():
         try:
-            storage.check_schema(db.engine, settings.database)
+            check_schema(db.engine)
             snapshots = Snapshots(db.engine, seal, settings)
             snapshots.current()
         except BridgeError:
@@ -214,7 +215,7 @@ def open_database(settings: Settings, *, check: bool = True) -> Iterator[None]:
     with bare_app(settings).app_context():
         try:
             if check:
-                storage.check_schema(db.engine, settings.database)
+                check_schema(db.engine)
             yield
         finally:
             db.engine.dispose()

@@ -10,7 +10,6 @@ from coincurve import PublicKey
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from oidc_bridge import storage
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.config import Settings
 from oidc_bridge.deadline import PostDeadline
@@ -30,6 +29,7 @@ from oidc_bridge.proofs.names import check_service
 from oidc_bridge.storage import db, read
 from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import all_keys, youngest_key_at
+from oidc_bridge.storage.schema import check_schema
 
 _MAX_DOCUMENT = 65_536
 _PATIENCE = 4.0
@@ -87,7 +87,7 @@ def doctor(context: click.Context, as_json: bool, offline: bool) -> None:
 
 
 def _database(settings: Settings) -> str:
-    storage.check_schema(db.engine, settings.database)
+    check_schema(db.engine)
     return f"{db.engine.dialect.name}, schema at head"
 
 

@@ -13,7 +13,6 @@ from granian.constants import Interfaces, Loops
 from granian.log import LogLevels
 from sqlalchemy import Connection
 
-from oidc_bridge import storage
 from oidc_bridge.cli.owner import how_to_own, make_token
 from oidc_bridge.config import Settings, load
 from oidc_bridge.errors import ConfigError
@@ -118,7 +117,10 @@ def write_config(path: Path, text: str) -> None:
 
 def prepare(settings: Settings) -> None:
     """Bring the database to head and make the signing keys that are missing."""
-    storage.migrate(settings.database)
+    # Not at the top: `serve` has no use for what it loads.
+    from oidc_bridge.storage.migrations import migrate
+
+    migrate(settings.database)
     with open_database(settings):
         seal, now = settings.seal(), datetime.now(UTC)
         bits = settings.rsa_bits

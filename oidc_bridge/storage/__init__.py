@@ -13,18 +13,11 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Connection, Dialect, Engine, MetaData, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
-
-from oidc_bridge.config import data_dir
-from oidc_bridge.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -130,35 +123,3 @@ def tune(engine: Engine) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
-
-
-def _alembic(url: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(data_dir("migrations")).replace("%", "%%"))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    return config
-
-
-def migrate(url: str) -> None:
-    """Bring the schema of the database at *url* to head."""
-    command.upgrade(_alembic(url), "head")
-
-
-def schema_head() -> str | None:
-    """Return the migration at which this program wants the schema."""
-    return ScriptDirectory.from_config(_alembic("")).get_current_head()
-
-
-def check_schema(engine: Engine, url: str) -> None:
-    """Return if the schema is at head.
-
-    Raises:
-        ConfigError: ``schema_behind``, with the command to run.
-    """
-    head = schema_head()
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current != head:
-        raise ConfigError(
-            "schema_behind", f"at {current or 'nothing'}, needs {head}: run `oidc-bridge migrate`"
-        )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select
 
 from oidc_bridge.storage.accounts import IdentityRow
@@ -91,8 +90,3 @@ def database_clock(connection: Connection) -> datetime | None:
     if connection.dialect.name == "sqlite":
         return None
     return connection.execute(select(func.now())).scalar_one()
-
-
-def schema_revision(connection: Connection) -> str | None:
-    """Return at which migration the schema is."""
-    return MigrationContext.configure(connection).get_current_revision()

@@ -1,11 +1,15 @@
 """Transactions, migrations, keys, tidying."""
 
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Connection, create_engine, func, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -21,9 +25,11 @@ from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.challenges import ChallengeRow
 from oidc_bridge.storage.keys import all_keys, forget_keys, rotate_keys
+from oidc_bridge.storage.migrations import alembic_config, migrate
 from oidc_bridge.storage.personas import free_localpart
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.storage.requests import RequestRow
+from oidc_bridge.storage.schema import schema_head, schema_revision
 from oidc_bridge.storage.tokens import AccessTokenRow
 from tests.conftest import Clock, make_settings
 from tests.driver import Person
@@ -125,14 +131,29 @@ def test_the_migrations_make_the_schema_of_the_models(app: Flask) -> None:
     assert difference == []
 
 
+def test_what_the_program_wants_is_the_head_of_the_migrations(app: Flask) -> None:
+    head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
+
+    assert schema_head() == head
+    with app.app_context(), read() as connection:
+        assert schema_revision(connection) == head
+
+
+def test_who_serves_never_loads_alembic() -> None:
+    program = "import sys, oidc_bridge.cli, oidc_bridge.factory; print('alembic' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+    assert said.stdout.strip() == b"False"
+
+
 def test_the_history_can_be_walked_back_and_forth(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'odd %dir.db'}"
-    storage.migrate(url)
-    storage.command.downgrade(storage._alembic(url), "base")
+    migrate(url)
+    command.downgrade(alembic_config(url), "base")
     engine = create_engine(url)
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
 
-    storage.migrate(url)
+    migrate(url)
 
     assert "accounts" in inspect(engine).get_table_names()
     engine.dispose()
@@ -140,7 +161,7 @@ def test_the_history_can_be_walked_back_and_forth(tmp_path: Path) -> None:
 
 def test_a_matrix_id_whose_person_is_gone_stays_taken_when_walked_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'bridge.db'}"
-    storage.migrate(url)
+    migrate(url)
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(
@@ -157,14 +178,14 @@ def test_a_matrix_id_whose_person_is_gone_stays_taken_when_walked_back(tmp_path:
             )
         )
 
-    storage.command.downgrade(storage._alembic(url), "0012")
+    command.downgrade(alembic_config(url), "0012")
 
     with engine.begin() as connection:
         holder = select(text("blocked_at, localpart")).select_from(
             text("personas JOIN accounts ON accounts.id = account_id")
         )
         assert connection.execute(holder).all() == [(5, "ann")]
-    storage.migrate(url)
+    migrate(url)
     engine.dispose()
 
 
@@ -179,7 +200,7 @@ def test_a_schema_that_is_behind_stops_the_start_and_says_what_to_run(tmp_path: 
 
 def test_no_key_stops_the_start_and_says_what_to_run(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, f"sqlite:///{tmp_path / 'empty.db'}")
-    storage.migrate(settings.database)
+    migrate(settings.database)
 
     with pytest.raises(ConfigError, match="oidc-bridge init") as refused:
         create_app(settings)

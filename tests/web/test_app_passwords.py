@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 import segno
+from alembic import command
 from flask import Flask
 from sqlalchemy import Connection, func, select, update
 from werkzeug.test import TestResponse
 
-from oidc_bridge import storage
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.storage import read, write
@@ -20,6 +20,7 @@ from oidc_bridge.storage.app_passwords import AppPasswordRow
 from oidc_bridge.storage.apps import add_client, all_clients, get_client, remove_client
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.migrations import alembic_config, migrate
 from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.storage.resource_servers import allow_introspection
@@ -1007,12 +1008,12 @@ def test_going_back_to_before_them_leaves_nothing_that_points_nowhere(
     change(app, lambda c: allow_introspection(c, WIKI.id, "app-password"))
     url = app.config["SQLALCHEMY_DATABASE_URI"]
 
-    storage.command.downgrade(storage._alembic(url), "0013")
+    command.downgrade(alembic_config(url), "0013")
     with app.app_context(), read() as connection:
         if connection.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
         left = connection.execute(select(AuthorizationRow.client_id)).scalars().all()
-    storage.migrate(url)
+    migrate(url)
 
     assert left == [WIKI.id]
     assert works(app, access_token)

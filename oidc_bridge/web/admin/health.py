@@ -7,7 +7,7 @@ from functools import cache
 
 from flask import Response
 
-from oidc_bridge import __version__, storage
+from oidc_bridge import __version__
 from oidc_bridge.storage import read
 from oidc_bridge.storage.health import (
     MOST_COUNTED,
@@ -18,8 +18,8 @@ from oidc_bridge.storage.health import (
     keys_in_order,
     name_answers,
     outbox_state,
-    schema_revision,
 )
+from oidc_bridge.storage.schema import schema_head, schema_revision
 from oidc_bridge.web import bridge, system_clock
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.pages import admin_page
@@ -125,5 +125,5 @@ def outbox_check(outbox: Outbox, now: datetime) -> Check:
 
 
 @cache
-def _head() -> str | None:
-    return storage.schema_head()
+def _head() -> str:
+    return schema_head()
