@@ -1,8 +1,8 @@
 """Whose password is it? Asked by the module in a homeserver, about the shapes that are ours.
 
 The module authenticates as the homeserver's own client: one secret, no second one to rotate.
-Nothing that came as a password is logged, refused or not; why it was refused stands in our log and
-among the person's events, and is never told.
+Nothing that came as a password is logged, refused or not; why it was refused stands in our log, of
+an app password also among the person's events, and is never told.
 """
 
 import logging
