@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -15,6 +15,7 @@ from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import make_find_profile, make_strangers_fetch, open_database
 from oidc_bridge.matrix import mas, synapse
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata, Unknown
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.oidc.scopes import SCOPES
@@ -25,8 +26,6 @@ from oidc_bridge.storage.apps import add_client, add_secret, all_clients, get_cl
 from oidc_bridge.storage.developers import SeenProfile, all_profiles
 from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.sites import Logo, Site, all_logos, all_sites
-
-_HOMESERVER_SCOPES = ("openid", "profile")
 
 
 @click.group()
@@ -89,7 +88,7 @@ def add(
         redirect_uris = (*redirect_uris, found.callback)
         backchannel_logout_uri = backchannel_logout_uri or found.backchannel
         server_name = found.server_name
-        scopes = scopes or _HOMESERVER_SCOPES
+        scopes = scopes or USED_SCOPES
     new = Client(
         id=client_id,
         name=name or server_name or client_id,
@@ -230,36 +229,19 @@ def remove(context: click.Context, client_id: str) -> None:
         write(forget)
 
 
-@dataclass(frozen=True, slots=True)
-class _Addresses:
-    """Where a homeserver's people come back to, where it listens for us, and what it is called."""
-
-    callback: str
-    backchannel: str
-    server_name: str
-
-
 def _addresses_of(
     homeserver: str | None, mas_base: str | None, server_name: str | None, *, now: datetime
-) -> _Addresses | None:
+) -> Addresses | None:
     if homeserver is not None and mas_base is not None:
         raise click.UsageError("people are signed in by Synapse or by a MAS: give one address")
     if homeserver is not None:
-        return _Addresses(
-            synapse.callback_uri(homeserver),
-            synapse.backchannel_uri(homeserver),
-            server_name or synapse.server_name_of(homeserver),
-        )
+        return synapse.addresses_of(homeserver, server_name or "")
     if mas_base is None:
         return None
     if server_name is None:
         raise click.UsageError("a MAS has another host than its homeserver: give --server-name")
     provider_id = mas.new_provider_id(now, secrets.token_bytes(10))
-    return _Addresses(
-        mas.callback_uri(mas_base, provider_id),
-        mas.backchannel_uri(mas_base, provider_id),
-        server_name,
-    )
+    return mas.addresses_of(mas_base, provider_id, server_name)
 
 
 def _auth_methods(*, is_public: bool, has_keys: bool) -> tuple[AuthMethod, ...]:

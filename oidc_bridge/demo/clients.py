@@ -6,7 +6,8 @@ from oidc_bridge.demo.outside import Ask, ask
 from oidc_bridge.demo.places import SERVER_NAME, Places
 from oidc_bridge.demo.relying_party import RelyingParty
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri
+from oidc_bridge.matrix.homeserver import USED_SCOPES
+from oidc_bridge.matrix.synapse import addresses_of
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.seal import new_secret
@@ -36,17 +37,18 @@ def demo_client(places: Places) -> Client:
 
 def homeserver_client(places: Places) -> Client:
     """Return Synapse's registration: what ``client add synapse --homeserver`` makes."""
+    found = addresses_of(places.homeserver, SERVER_NAME)
     return Client(
         id=HOMESERVER,
-        name=SERVER_NAME,
+        name=found.server_name,
         kind="homeserver",
-        redirect_uris=(callback_uri(places.homeserver),),
+        redirect_uris=(found.callback,),
         secret_digests=(),
         auth_methods=("client_secret_basic", "client_secret_post"),
-        scopes=("openid", "profile"),
+        scopes=USED_SCOPES,
         required_scopes=("openid",),
-        server_name=SERVER_NAME,
-        backchannel_logout_uri=backchannel_uri(places.homeserver),
+        server_name=found.server_name,
+        backchannel_logout_uri=found.backchannel,
     )
 
 

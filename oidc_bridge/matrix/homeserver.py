@@ -1,7 +1,27 @@
-"""What Synapse's and MAS's configurations have in common: public addresses, and text in YAML."""
+"""What Synapse and MAS have in common: what follows from a public address, and text in YAML."""
+
+from dataclasses import dataclass
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.origins import read_origin
+
+# What they can use of all that a client may ask for.
+USED_SCOPES = ("openid", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """What follows from a homeserver's public address.
+
+    Attributes:
+        callback: The redirect URI: where people come back to.
+        backchannel: Where it takes logout tokens.
+        server_name: Right half of its Matrix IDs.
+    """
+
+    callback: str
+    backchannel: str
+    server_name: str
 
 
 def base_of(address: str) -> str:

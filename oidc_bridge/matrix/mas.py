@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.matrix.homeserver import base_of, quoted
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted
 
 # Crockford's letters: no I, L, O, U. The first cannot be more than 7: a ULID has 128 bits.
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -56,6 +56,19 @@ def backchannel_uri(base: str, provider_id: str) -> str:
     return f"{base_of(base)}/upstream/backchannel-logout/{_check_id(provider_id)}"
 
 
+def addresses_of(base: str, provider_id: str, server_name: str) -> Addresses:
+    """Return what follows from the public address of a MAS.
+
+    Raises:
+        BridgeError: ``homeserver_invalid``; ``server_name_missing``, since MAS lives at another
+            host than its homeserver.
+    """
+    callback, backchannel = callback_uri(base, provider_id), backchannel_uri(base, provider_id)
+    if not server_name:
+        raise BridgeError("server_name_missing", "give the right half of its Matrix IDs")
+    return Addresses(callback, backchannel, server_name)
+
+
 def sso_uri(mas: Mas) -> str:
     """Return where a sign-in by us begins at that MAS; no chat app is named by it."""
     return f"{mas.base}/upstream/authorize/{mas.provider_id}"
@@ -90,7 +103,7 @@ def snippet(
     What each line is for stands in ``docs/synapse.md``.
     """
     text = quoted
-    asked = " ".join(scope for scope in ("openid", "profile") if scope in scopes)
+    asked = " ".join(scope for scope in USED_SCOPES if scope in scopes)
     return f"""\
 # A MAS that fills in templates here ("params"): of 2026, or newer.
 upstream_oauth2:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from oidc_bridge.matrix.homeserver import base_of, quoted
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted
 from oidc_bridge.origins import read_origin
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
@@ -38,6 +38,19 @@ def sso_uri(homeserver: str, app: str) -> str:
 def server_name_of(homeserver: str) -> str:
     """Return the host of *homeserver*: the server name where nobody said otherwise."""
     return read_origin(homeserver).netloc
+
+
+def addresses_of(homeserver: str, server_name: str = "") -> Addresses:
+    """Return what follows from a Synapse's ``public_baseurl``.
+
+    Raises:
+        BridgeError: ``homeserver_invalid``.
+    """
+    return Addresses(
+        callback_uri(homeserver),
+        backchannel_uri(homeserver),
+        server_name or server_name_of(homeserver),
+    )
 
 
 def login_url(homeserver: str) -> str:
@@ -77,7 +90,7 @@ def snippet(
     """
     text = quoted
     key, value = secret_line
-    asked = [scope for scope in ("openid", "profile") if scope in scopes]
+    asked = [scope for scope in USED_SCOPES if scope in scopes]
     return f"""\
 # Synapse 1.129 or newer. Printed by `oidc-bridge synapse-config {client_id}`.
 oidc_providers:

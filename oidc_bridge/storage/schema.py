@@ -4,12 +4,15 @@ Who serves compares them without Alembic, which with all that it loads would be 
 process. The way from one to the other is in `storage.migrations`.
 """
 
+from functools import cache
+
 from sqlalchemy import Connection, Engine, inspect, text
 
 from oidc_bridge.config import data_dir
 from oidc_bridge.errors import ConfigError
 
 
+@cache
 def schema_head() -> str:
     """Return the migration at which this program wants the schema: the last one there is."""
     versions = (data_dir("migrations") / "versions").glob("[0-9]*.py")

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 
-from oidc_bridge.errors import BridgeError, PageError
-from oidc_bridge.matrix import mas
-from oidc_bridge.matrix.synapse import backchannel_uri, callback_uri, server_name_of
+from oidc_bridge.errors import PageError
+from oidc_bridge.matrix import mas, synapse
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses
 from oidc_bridge.oidc.client import AuthMethod, Client, ClientMetadata
 from oidc_bridge.oidc.scopes import SCOPES
 
 _SECRET: tuple[AuthMethod, ...] = ("client_secret_basic", "client_secret_post")
 _PUBLIC: tuple[AuthMethod, ...] = ("none",)
-_HOMESERVER_SCOPES = ("openid", "profile")
 _LONGEST = 10_000
 # What the forms have, but for what every form has.
 FIELDS = (
@@ -28,44 +27,29 @@ def read_new_client(form: Mapping[str, str]) -> Client:
     """
     match form.get("kind"):
         case "homeserver":
-            return _synapse(form)
+            server_name = _text(form, "server_name")
+            return _homeserver(form, synapse.addresses_of(_text(form, "homeserver"), server_name))
         case "mas":
-            return _mas(form)
+            base, provider_id = _text(form, "mas"), _text(form, "provider_id")
+            server_name = _text(form, "server_name")
+            return _homeserver(form, mas.addresses_of(base, provider_id, server_name))
         case "web":
             return _other(form)
     raise PageError("form_malformed", "kind")
 
 
-def _synapse(form: Mapping[str, str]) -> Client:
-    base = _text(form, "homeserver")
-    callback = callback_uri(base)
-    server_name = _text(form, "server_name") or server_name_of(base)
-    return _homeserver(form, server_name, callback, backchannel_uri(base))
-
-
-def _mas(form: Mapping[str, str]) -> Client:
-    base, provider_id = _text(form, "mas"), _text(form, "provider_id")
-    callback = mas.callback_uri(base, provider_id)
-    server_name = _text(form, "server_name")
-    if not server_name:  # MAS lives at another host than its homeserver
-        raise BridgeError("server_name_missing", "give the right half of its Matrix IDs")
-    return _homeserver(form, server_name, callback, mas.backchannel_uri(base, provider_id))
-
-
-def _homeserver(
-    form: Mapping[str, str], server_name: str, callback: str, backchannel: str
-) -> Client:
+def _homeserver(form: Mapping[str, str], found: Addresses) -> Client:
     return Client(
         id=_text(form, "id"),
-        name=_text(form, "name") or server_name,
+        name=_text(form, "name") or found.server_name,
         kind="homeserver",
-        redirect_uris=(callback,),
+        redirect_uris=(found.callback,),
         secret_digests=(),
         auth_methods=_SECRET,
-        scopes=_HOMESERVER_SCOPES,
+        scopes=USED_SCOPES,
         required_scopes=("openid",),
-        server_name=server_name,
-        backchannel_logout_uri=backchannel,
+        server_name=found.server_name,
+        backchannel_logout_uri=found.backchannel,
     )
 
 

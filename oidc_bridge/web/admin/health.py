@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
 from flask import Response
 
@@ -53,7 +52,7 @@ def overview() -> Response:
         keys = keys_in_order(connection)
         answers, outbox = name_answers(connection), outbox_state(connection)
     checks = [
-        database_check(kind, revision, _head()),
+        database_check(kind, revision, schema_head()),
         clock_check(ours, theirs, keys),
         *key_checks(keys, now),
         names_check([service.url for service in bridge().name_services], answers),
@@ -122,8 +121,3 @@ def outbox_check(outbox: Outbox, now: datetime) -> Check:
         says=f"{many}{outbox.waiting} wait, the oldest since",
         at=outbox.oldest_at,
     )
-
-
-@cache
-def _head() -> str:
-    return schema_head()
