@@ -195,7 +195,9 @@ def _judge(
     connection: Connection, digest: str, following: str, *, grace: timedelta, now: datetime
 ) -> Refused | None:
     """Return None if a spent token is good once more."""
-    known = connection.execute(_FAMILY, {"digest": digest}).one()
+    known = connection.execute(_FAMILY, {"digest": digest}).first()
+    if known is None:
+        return Refused()  # it went, with its account or by its age, since it was looked at
     meaning = judge_reuse(
         spent_at=known.spent_at,
         answered_again_at=known.answered_again_at,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, event, func, select, update
 
-from oidc_bridge.storage import read, write
+from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.accounts import AccountRow
 from oidc_bridge.storage.apps import ClientRow, remove_client
 from oidc_bridge.storage.authorizations import AuthorizationRow
@@ -143,6 +143,26 @@ def test_r1_of_fifty_who_lost_the_answer_exactly_one_succeeds(
 
     (granted,) = [answer for answer in answers if "access_token" in answer]
     assert "access_token" in refresh(app, granted)
+
+
+def test_r1_a_family_that_goes_while_its_token_is_looked_at_is_unknown(
+    app: Flask, ann: Person
+) -> None:
+    """Another process deletes its account between the first look and the spending."""
+    tokens = ann.tokens(**OFFLINE)
+    gone: list[str] = []
+
+    def forget(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if not gone and statement.startswith("SELECT") and "refresh_tokens" in statement:
+            gone.append(statement)
+            connection.exec_driver_sql("DELETE FROM refresh_tokens")
+
+    with app.app_context():
+        event.listen(db.engine, "after_cursor_execute", forget)
+
+    assert refresh(app, tokens)["error"] == "invalid_grant"
+    assert gone
+    assert events(app)["refresh token reused"] == 0
 
 
 def test_r2_a_refresh_token_dies_of_idleness(app: Flask, ann: Person, clock: Clock) -> None:
