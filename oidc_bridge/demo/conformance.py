@@ -110,7 +110,7 @@ def run(
         stack.enter_context(servers.serve(wallet, taken[1]))
         stack.enter_context(servers.deliver(plain, make_courier(settings)))
         ready()
-        stop.wait()
+        servers.wait_for(stop)
 
 
 def _write(path: Path, document: object) -> Path:

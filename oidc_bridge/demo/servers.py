@@ -3,6 +3,7 @@
 import errno
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 1.0
 _STOP_SECONDS = 0.1
+_WAKE_SECONDS = 0.5
 
 
 class _SilentHandler(WSGIRequestHandler):
@@ -53,6 +55,9 @@ def serve(app: Flask, taken: socket.socket, *, certificate: Path | None = None) 
         ssl_context=(str(certificate), str(certificate)) if certificate else None,
         fd=taken.fileno(),
     )
+    if isinstance(server.socket, ssl.SSLSocket):
+        # Else it is done where connections are accepted, and one that says nothing blocks them all.
+        server.socket.do_handshake_on_connect = False  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, args=(_STOP_SECONDS,), daemon=True)
     thread.start()
     try:
@@ -83,6 +88,16 @@ def deliver(app: Flask, courier: Courier) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+def wait_for(stop: threading.Event) -> None:
+    """Wait for *stop*, which a signal's handler sets.
+
+    The system may give the signal to any thread, and Python runs the handler in the main one, once
+    that is awake: one that slept without end would never hear of it.
+    """
+    while not stop.wait(_WAKE_SECONDS):
+        pass
 
 
 def _take(port: int) -> socket.socket:

@@ -84,7 +84,7 @@ def run(
                 synapse.run(installed_synapse, home, provider, places=places, trust=certificate)
             )
         ready()
-        stop.wait()
+        servers.wait_for(stop)
 
 
 def _write_provider(home: Path, settings: Settings, places: Places, secret: str) -> Path:
