@@ -29,63 +29,16 @@ from oidc_bridge.storage.schema import check_schema
 from oidc_bridge.web import (
     Bridge,
     account,
-    activity,
-    answers,
-    app_passwords,
-    authorize,
-    chain_accounts,
-    chat_answers,
-    chat_apps,
+    admin,
     consent,
-    data,
-    documents,
-    elsewhere,
-    end_session,
-    handover,
+    doors,
     install,
-    integrations,
-    joining,
     logos,
-    matrix_password,
-    my_apps,
-    naming,
-    oichat,
-    one_time,
-    par,
-    personas,
+    oidc,
     public,
-    receipts,
-    refused,
-    registration,
-    rule_import,
-    rules,
     sign_out,
     signin,
     system_clock,
-    token,
-    tokens_about,
-    wallets,
-    widget,
-)
-from oidc_bridge.web.admin import (
-    app_add,
-    app_events,
-    app_scopes,
-    apps,
-    client_addresses,
-    client_new,
-    client_trial,
-    clients,
-    events,
-    health,
-    home,
-    list_import,
-    lists,
-    people,
-    requests,
-    signing_keys,
-    team,
-    why,
 )
 from oidc_bridge.web.fetched_keys import FetchedKeys
 from oidc_bridge.web.snapshot import Snapshots
@@ -133,19 +86,12 @@ def create_app(
         oichat=make_oichat(settings, fetch),
     )
     install(app, parts)
-    for part in (
-        *(public, documents, authorize, par, token, tokens_about, registration, logos),
-        *(signin, answers, chain_accounts, elsewhere, handover, joining, naming, personas),
-        *(chat_apps, chat_answers),
-        *(consent, refused),
-        *(account, my_apps, rules, rule_import, wallets, app_passwords, activity, receipts, data),
-        *(sign_out, end_session, matrix_password, oichat, one_time, widget, integrations),
-        *(home, apps, app_add, app_scopes, app_events, lists, list_import, requests, people, why),
-        *(clients, client_new, client_addresses, client_trial),
-        *(events, signing_keys, health, team),
+    for views in (
+        *(public.views, logos.views, sign_out.views),
+        *(*oidc.VIEWS, *signin.VIEWS, *consent.VIEWS),
+        *(*account.VIEWS, *doors.VIEWS, *admin.VIEWS),
     ):
-        app.register_blueprint(part.views)
-    app.register_blueprint(home.door)
+        app.register_blueprint(views)
     return app
 
 

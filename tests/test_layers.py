@@ -30,6 +30,8 @@ FLOORS = (
     ("__main__",),
 )
 FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+# The folders of `web`, from the ground up likewise; they stand on its files.
+WEB_FLOORS = ("oidc", "doors", "signin", "consent", "account", "admin")
 
 PURE = {
     "errors",
@@ -82,6 +84,8 @@ def find_faults(module: str, source: str) -> list[str]:
         return [f"{module} stands on no floor: give it one"]
     parsed = ast.parse(source)
     found = list(_directions(room, parsed))
+    if room == "web" and module != f"{PACKAGE}.web":
+        found += _directions_in_web(_web_floor(module), parsed)
     if room in PURE:
         found += _impurities(parsed)
     return [f"{module} {fault}" for fault in found]
@@ -105,6 +109,18 @@ def _directions(room: str, parsed: ast.AST) -> Iterator[str]:
         if other not in FLOOR_OF:
             yield f"imports {imported}, which stands on no floor"
         elif room and other != room and FLOOR_OF[other] >= FLOOR_OF[room]:
+            yield f"imports {imported}, which is not below it"
+
+
+def _web_floor(module: str) -> int:
+    """Return the floor of a folder of `web`; -1 for a file of it, on which they all stand."""
+    folder = module.removeprefix(f"{PACKAGE}.web").lstrip(".").partition(".")[0]
+    return WEB_FLOORS.index(folder) if folder in WEB_FLOORS else -1
+
+
+def _directions_in_web(floor: int, parsed: ast.AST) -> Iterator[str]:
+    for imported in _imports(parsed):
+        if imported.startswith(f"{PACKAGE}.web.") and _web_floor(imported) > floor:
             yield f"imports {imported}, which is not below it"
 
 
@@ -163,6 +179,16 @@ def test_every_room_of_the_table_exists():
     assert rooms == set(FLOOR_OF)
 
 
+def test_every_folder_of_web_has_a_floor():
+    folders = {
+        name.split(".")[2]
+        for name in TREE
+        if name.startswith(f"{PACKAGE}.web.") and name.count(".") > 2
+    }
+
+    assert folders == set(WEB_FLOORS)
+
+
 BAD = {
     "a storey up": ("oidc.tokens", "from oidc_bridge.web import page"),
     "a sibling": ("proofs.names", "from oidc_bridge.oidc.client import Client"),
@@ -171,7 +197,13 @@ BAD = {
     "flow reaches for storage": ("flow", "from oidc_bridge.storage import db"),
     "the seal reads settings": ("seal", "from oidc_bridge.config import Settings"),
     "the seal's floor": ("seal", "from oidc_bridge.identity import Identity"),
-    "the bridge imports the demo": ("web.signin", "from oidc_bridge.demo.wallet import Wallet"),
+    "the bridge imports the demo": (
+        "web.signin.page",
+        "from oidc_bridge.demo.wallet import Wallet",
+    ),
+    "a page a folder up": ("web.signin.page", "from oidc_bridge.web.account import home"),
+    "a folder up": ("web.signin.page", "from oidc_bridge.web import consent"),
+    "what pages share reaches for one": ("web.cards", "from oidc_bridge.web.oidc import token"),
     "inside a function": ("apps.app", "def f():\n    from oidc_bridge.storage import db"),
     "for types only": (
         "apps.app",
@@ -210,9 +242,12 @@ def test_the_rule_sees(case):
 
 
 GOOD = {
-    "a floor down": ("web.signin", "from oidc_bridge.storage.accounts import sign_in"),
+    "a floor down": ("web.signin.page", "from oidc_bridge.storage.accounts import sign_in"),
     "many floors down": ("cli.setup", "from oidc_bridge import errors, storage"),
     "inside one room": ("proofs.names", "from oidc_bridge.proofs.addresses import Address"),
+    "a folder down": ("web.account.wallets", "from oidc_bridge.web.signin import naming"),
+    "inside one folder": ("web.oidc.par", "from oidc_bridge.web.oidc.asked import Asked"),
+    "what pages share": ("web.oidc.par", "from oidc_bridge.web import bridge"),
     "a room's own face": ("storage.apps", "from oidc_bridge.storage import db"),
     "the version": ("fetch", "from oidc_bridge import __version__"),
     "settings hold a seal": ("config", "from oidc_bridge.seal import Seal"),

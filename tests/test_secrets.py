@@ -74,9 +74,9 @@ HARMLESS = {
     ): "its name on the person's own page; the secret is found by its digest",
     ("sightings.py", "error.code == _SILENCE"): "the code of an error",
     ("apps/statement.py", "address != Address(address.hash160)"): "an address is public",
-    ("web/as_whom.py", "code in session.unconfirmed"): "the code of a note to the person",
-    ("web/data.py", "answer.status_code != _GIVEN"): "the status of an answer",
-    ("web/oichat.py", "words[0] != nonce"): "both were sent by the client that answers",
+    ("web/consent/as_whom.py", "code in session.unconfirmed"): "the code of a note to the person",
+    ("web/account/data.py", "answer.status_code != _GIVEN"): "the status of an answer",
+    ("web/doors/oichat.py", "words[0] != nonce"): "both were sent by the client that answers",
     ("web/session.py", "find_browser() != browser"): "both were sent by the browser that asks",
 }
 UNPACKS_CODE = {"pickle", "_pickle", "cPickle", "marshal", "shelve", "dill", "jsonpickle"}

@@ -17,7 +17,7 @@ from oidc_bridge.errors import ProofError
 from oidc_bridge.factory import create_app
 from oidc_bridge.sections import Antelope, AntelopeChain
 from oidc_bridge.storage.nonces import announce
-from oidc_bridge.web.antelope import SignedIn, sign_in
+from oidc_bridge.web.doors.antelope import SignedIn, sign_in
 from tests.driver import HOMESERVER, enrol
 from tests.fake_chain import EOS, sentence
 from tests.live.loopback import Page, served

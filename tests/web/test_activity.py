@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event, insert
 from oidc_bridge.config import Settings
 from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.ledger import TOLD, EventRow, Place, events_of, record
-from oidc_bridge.web.activity import WORDS
+from oidc_bridge.web.account.activity import WORDS
 from tests.conftest import Clock
 from tests.driver import Person
 from tests.fake_names import FakeNames

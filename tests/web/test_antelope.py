@@ -30,8 +30,8 @@ from oidc_bridge.storage.personas import PersonaRow, add_persona
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.storage.sessions import SessionRow, sessions_of
 from oidc_bridge.storage.whitelist import AppRule, set_rule
-from oidc_bridge.web.antelope import SignedIn, sign_in
 from oidc_bridge.web.cards import device_of, whole_address
+from oidc_bridge.web.doors.antelope import SignedIn, sign_in
 from oidc_bridge.web.sign_out import end
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, Person, enrol

@@ -26,7 +26,7 @@ from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.storage.resource_servers import allow_introspection
 from oidc_bridge.storage.tokens import AccessTokenRow
 from oidc_bridge.storage.whitelist import AppRule, set_person_rule, set_rule
-from oidc_bridge.web.app_password_form import AT_MOST
+from oidc_bridge.web.account.app_password_form import AT_MOST
 from tests.conftest import Clock
 from tests.driver import (
     CHALLENGE,

@@ -22,7 +22,7 @@ from oidc_bridge.storage.accounts import AccountRow, IdentityRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.nonces import announce
 from oidc_bridge.storage.people import block, find_person
-from oidc_bridge.web.antelope import sign_in
+from oidc_bridge.web.doors.antelope import sign_in
 from tests.conftest import Clock
 from tests.driver import (
     HOMESERVER,

@@ -33,8 +33,8 @@ from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.prune import prune_all
 from oidc_bridge.storage.rulings import rule_scopes
 from oidc_bridge.storage.whitelist import AppRule, Listing, set_person_rule, set_rule
-from oidc_bridge.web.oichat import sign_in
-from oidc_bridge.web.oichat_arrival import SignedIn
+from oidc_bridge.web.doors.oichat import sign_in
+from oidc_bridge.web.doors.oichat_arrival import SignedIn
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, ISSUER, Person, enrol, query_of, read_id_token, redeem
 from tests.fakes import FakeWallet

@@ -25,7 +25,8 @@ from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.prune import prune_all
-from oidc_bridge.web import steps, token
+from oidc_bridge.web import steps
+from oidc_bridge.web.oidc import token
 from tests.conftest import Clock
 from tests.driver import (
     ISSUER,

@@ -123,7 +123,7 @@ def test_a_crash_is_a_page_with_a_reference_and_no_detail(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("oidc_bridge.web.account.current_session", broken)
+    monkeypatch.setattr("oidc_bridge.web.account.home.current_session", broken)
 
     page = ann.get("/account")
 

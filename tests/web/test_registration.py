@@ -23,7 +23,7 @@ from oidc_bridge.sections import Registration
 from oidc_bridge.storage.apps import all_clients, get_client
 from oidc_bridge.storage.authorizations import AuthorizationRow
 from oidc_bridge.storage.registrations import add_initial_token, initial_tokens
-from oidc_bridge.web.client_keys import keys_of
+from oidc_bridge.web.oidc.client_keys import keys_of
 from tests.conftest import Clock
 from tests.driver import ISSUER, Person, ask_token, query_of, redeem, userinfo
 from tests.fakes import NOW, FakeFetch, FakeWallet

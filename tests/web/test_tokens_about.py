@@ -16,7 +16,7 @@ from oidc_bridge.oidc.client import Client, ClientMetadata
 from oidc_bridge.oidc.policy import check_client
 from oidc_bridge.storage import write
 from oidc_bridge.storage.resource_servers import allow_introspection, deny_introspection
-from oidc_bridge.web import tokens_about
+from oidc_bridge.web.oidc import tokens_about
 from tests.conftest import Clock
 from tests.driver import (
     HOMESERVER,

@@ -15,7 +15,7 @@ from oidc_bridge.web.admin.apps import MAX_NAME
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.pages import admin_page
 from oidc_bridge.web.cards import AppCard
-from oidc_bridge.web.registration import find_profile_within
+from oidc_bridge.web.oidc.registration import find_profile_within
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views("app_add", "/apps/add", {"look": "add apps"})
