@@ -90,7 +90,9 @@ def settings(prepared: Settings, tmp_path: Path) -> Settings:
     kept = {"signing_keys", "clients"}
     names = [table for table in storage.db.metadatas[None].tables if table not in kept]
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(names)} CASCADE"))
+        # Without triggers, so in any order. TRUNCATE would take five times as long.
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text("; ".join(f"DELETE FROM {name}" for name in names)))
         connection.execute(delete(ClientRow).where(ClientRow.id != APP_PASSWORD.id))
     engine.dispose()
     return prepared
