@@ -210,12 +210,13 @@ def secrets_since(connection: Connection, client_id: str) -> Sequence[datetime]:
     return rows.scalars().all()
 
 
-def remove_older_secrets(connection: Connection, client_id: str) -> int:
-    """Make every secret of a client but the latest invalid; return how many those were."""
-    older = get_client(connection, client_id).secret_digests[1:]
-    return connection.execute(
-        delete(ClientSecretRow).where(ClientSecretRow.digest.in_(older))
-    ).rowcount
+def remove_secret(connection: Connection, client_id: str, made_at: datetime) -> None:
+    """Make the secret of a client that was made at *made_at* invalid."""
+    connection.execute(
+        delete(ClientSecretRow).where(
+            ClientSecretRow.client_id == client_id, ClientSecretRow.created_at == made_at
+        )
+    )
 
 
 def remove_secrets(connection: Connection, client_id: str) -> None:

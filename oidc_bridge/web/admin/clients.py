@@ -16,7 +16,7 @@ from oidc_bridge.storage.apps import (
     add_secret,
     get_client,
     list_clients,
-    remove_older_secrets,
+    remove_secret,
     secrets_since,
 )
 from oidc_bridge.storage.ledger import record
@@ -26,6 +26,7 @@ from oidc_bridge.web import see_other
 from oidc_bridge.web.admin.clash import clash
 from oidc_bridge.web.admin.client_secret import secret_page, yaml_of
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
+from oidc_bridge.web.admin.moments import name_of, read_moment
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.changes import confirm
 from oidc_bridge.web.session import check_form, field
@@ -37,7 +38,7 @@ views = admin_views(
         "overview": "read clients",
         "client": "read clients",
         "rotate": "change secrets",
-        "remove_old": "change secrets",
+        "end_secret": "change secrets",
         "unknown_apps": "change clients",
     },
 )
@@ -46,7 +47,7 @@ _PAGE = 50
 _DELIVERIES = 50
 _UNKNOWN: tuple[Unknown, ...] = get_args(Unknown)
 _FLASHES = {
-    "secret-removed": "Only the latest secret is valid now.",
+    "secret-ended": "Ended. The other secret stays valid.",
     "unknown-apps": "Saved. It holds from the next sign-in on.",
 }
 
@@ -79,7 +80,7 @@ def client(client_id: str) -> Response:
     return admin_page(
         "admin/client.html",
         client=known,
-        secrets=since,
+        secrets=[(made_at, name_of(made_at)) for made_at in since],
         version=_version(since),
         deliveries=deliveries,
         choices=_UNKNOWN,
@@ -98,11 +99,10 @@ def rotate(client_id: str) -> Response:
     if request.form.get("confirm") != "yes":
         return confirm(
             browser,
-            title="Make another secret?",
+            title=f"Make another secret for {client_id}?",
             effect=[
                 "The new secret is shown to you once.",
-                "The latest one stays valid beside it, so that nothing stops meanwhile.",
-                "If two are valid now, the older of them ends at once.",
+                "The one before stays valid beside it, so that nothing stops meanwhile.",
             ],
             button="Make a secret",
             back_url=_url(client_id),
@@ -111,11 +111,10 @@ def rotate(client_id: str) -> Response:
     secret = new_secret()
 
     def make(connection: Connection, admin: Admin, now: datetime) -> str:
-        known = find(connection, client_id)
-        since = secrets_since(connection, client_id)
-        # A page that is loaded anew must not make a third and end the one in use.
-        if _version(since) != version or not known.has_need_of_secret:
-            raise PageError("changed_meanwhile", f"secrets of {client_id}", status=409)
+        since = _check_secrets(connection, client_id, version)
+        # A third would end one of two that may both be in use.
+        if len(since) > 1:
+            raise PageError("changed_meanwhile", f"two secrets of {client_id}", status=409)
         add_secret(connection, client_id, secret, now=now)
         _record_secrets(connection, "client secret made", client_id, admin, since, now)
         return secret
@@ -128,25 +127,27 @@ def rotate(client_id: str) -> Response:
     return secret_page(known, result, is_new=False)
 
 
-@views.post("/<id:client_id>/old-secrets")
-def remove_old(client_id: str) -> Response:
-    """Ask, then make every secret but the latest invalid."""
-    browser = check_form()
+@views.post("/<id:client_id>/secret/end")
+def end_secret(client_id: str) -> Response:
+    """Ask, then make one of two secrets invalid: the older, or a new one that nobody kept."""
+    browser, version, made_at = check_form(), field("version"), read_moment(field("made_at"))
     if request.form.get("confirm") != "yes":
         return confirm(
             browser,
-            title="End the older secret?",
-            effect=["Whoever still signs in with it is refused. Is the new one in use everywhere?"],
-            button="End the older secret",
+            title=f"End the secret of {client_id} made at {made_at:%Y-%m-%d %H:%M} UTC?",
+            effect=["Whoever still signs in with it is refused. Is the other in use everywhere?"],
+            button="End this secret",
             back_url=_url(client_id),
+            fields={"version": version, "made_at": name_of(made_at)},
         )
 
     def end(connection: Connection, admin: Admin, now: datetime) -> Response:
-        find(connection, client_id)
-        since = secrets_since(connection, client_id)
-        if remove_older_secrets(connection, client_id):
-            _record_secrets(connection, "client secret removed", client_id, admin, since, now)
-        return see_other(_url(client_id, done="secret-removed"))
+        since = _check_secrets(connection, client_id, version)
+        if len(since) < 2 or made_at not in since:
+            raise PageError("changed_meanwhile", f"secrets of {client_id}", status=409)
+        remove_secret(connection, client_id, made_at)
+        _record_secrets(connection, "client secret removed", client_id, admin, since, now)
+        return see_other(_url(client_id, done="secret-ended"))
 
     return change("change secrets", end, browser=browser, place="admin clients")
 
@@ -194,8 +195,20 @@ def find(connection: Connection, client_id: str) -> Client:
         raise PageError("not_found", error.detail, status=404) from error
 
 
+def _check_secrets(connection: Connection, client_id: str, version: str) -> Sequence[datetime]:
+    """Return since when each secret is valid, if these are the ones that the admin was shown.
+
+    Raises:
+        PageError: ``changed_meanwhile``: a page that is loaded anew, or another admin's change.
+    """
+    known, since = find(connection, client_id), secrets_since(connection, client_id)
+    if _version(since) != version or not known.has_need_of_secret:
+        raise PageError("changed_meanwhile", f"secrets of {client_id}", status=409)
+    return since
+
+
 def _version(since: Sequence[datetime]) -> str:
-    return since[0].isoformat() if since else ""
+    return " ".join(name_of(made_at) for made_at in since)
 
 
 def _record_secrets(

@@ -13,9 +13,10 @@ from oidc_bridge.errors import FetchError
 from oidc_bridge.oidc.client import Client
 from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import read
-from oidc_bridge.storage.apps import ClientRow, get_client
+from oidc_bridge.storage.apps import ClientRow, get_client, secrets_since
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.storage.registrations import RegistrationRow
+from oidc_bridge.web.admin.moments import name_of
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, WIKI, Person, fields_of, query_of, redeem, secret_of
 from tests.fakes import NOW, FakeFetch
@@ -53,9 +54,15 @@ def secret_on(page: str) -> str:
 
 def press(admin: Person, what: str, client_id: str = "wiki", **more: str) -> TestResponse:
     page, action = f"/admin/clients/{client_id}", f"/admin/clients/{client_id}/{what}"
-    first = admin.press_on(page, action)
+    first = admin.press_on(page, action, **more)
     assert first.status_code == 200
-    return admin.post(action, {**fields_of(first.text, action), **more})
+    return admin.post(action, fields_of(first.text, action))
+
+
+def moments_of(app: Flask) -> list[str]:
+    """How forms name Wiki's secrets, the latest first."""
+    with app.app_context(), read() as connection:
+        return [name_of(made_at) for made_at in secrets_since(connection, "wiki")]
 
 
 def code_of(person: Person) -> str:
@@ -71,12 +78,66 @@ def test_two_secrets_are_valid_while_one_replaces_the_other(
     for secret in (secret_of(WIKI), second):
         assert redeem(app, code_of(ann), WIKI, secret=secret).status_code == 200
 
-    press(admin, "old-secrets")
+    press(admin, "secret/end", made_at=moments_of(app)[1])
 
     assert redeem(app, code_of(ann), WIKI, secret=secret_of(WIKI)).status_code == 401
     assert redeem(app, code_of(ann), WIKI, secret=second).status_code == 200
     told = [detail for _, detail in events_of_kind(app, "client secret removed")]
     assert [(one["before"], one["after"]) for one in told] == [("2 valid", "1 valid")]
+
+
+def test_a_new_secret_that_nobody_kept_is_ended_and_made_again(
+    app: Flask, an_admin: Admins, ann: Person, clock: Clock
+) -> None:
+    admin = an_admin("admin")
+    clock.advance(seconds=1)
+    lost = secret_on(press(admin, "secret").text)
+    assert '/admin/clients/wiki/secret"' not in admin.get("/admin/clients/wiki").text
+
+    press(admin, "secret/end", made_at=moments_of(app)[0])
+    clock.advance(seconds=1)
+    another = secret_on(press(admin, "secret").text)
+
+    assert redeem(app, code_of(ann), WIKI, secret=lost).status_code == 401
+    for secret in (secret_of(WIKI), another):
+        assert redeem(app, code_of(ann), WIKI, secret=secret).status_code == 200
+
+
+def test_an_old_page_ends_no_secret_that_came_into_use_meanwhile(
+    app: Flask, an_admin: Admins, clock: Clock
+) -> None:
+    admin, other, end = an_admin("admin"), an_admin("owner"), "/admin/clients/wiki/secret/end"
+    clock.advance(seconds=1)
+    press(admin, "secret")
+    oldest, second = moments_of(app)[1], moments_of(app)[0]
+    old_page = fields_of(admin.press_on("/admin/clients/wiki", end, made_at=second).text, end)
+    press(other, "secret/end", made_at=oldest)
+    clock.advance(seconds=1)
+    press(other, "secret")
+
+    assert admin.post(end, old_page).status_code == 409
+    assert second in moments_of(app)
+
+
+def test_the_only_secret_cannot_be_ended(app: Flask, an_admin: Admins) -> None:
+    admin, end = an_admin("admin"), "/admin/clients/wiki/secret/end"
+    form = fields_of(admin.get("/admin/clients/wiki").text, "/admin/clients/wiki/secret")
+    form |= {"made_at": moments_of(app)[0], "confirm": "yes"}
+
+    assert admin.post(end, form).status_code == 409
+    assert len(moments_of(app)) == 1
+
+
+def test_no_third_secret_is_made(app: Flask, an_admin: Admins, clock: Clock) -> None:
+    admin, action = an_admin("admin"), "/admin/clients/wiki/secret"
+    clock.advance(seconds=1)
+    form = fields_of(admin.press_on("/admin/clients/wiki", action).text, action)
+    press(admin, "secret")
+
+    answer = admin.post(action, form | {"version": " ".join(moments_of(app))})
+
+    assert answer.status_code == 409
+    assert len(moments_of(app)) == 2
 
 
 def test_a_form_sent_twice_makes_no_third_secret(
@@ -95,17 +156,18 @@ def test_a_form_sent_twice_makes_no_third_secret(
     assert digest_of(secret_of(WIKI)) in known(app, "wiki").secret_digests
 
 
-@pytest.mark.parametrize("what", ["secret", "old-secrets"])
+@pytest.mark.parametrize("what", ["secret", "secret/end"])
 def test_secrets_are_not_changed_from_a_browser_that_was_left_open(
     app: Flask, an_admin: Admins, clock: Clock, what: str
 ) -> None:
     admin = an_admin("owner")
     clock.advance(seconds=1)
-    press(admin, "secret")
-    before = known(app, "wiki").secret_digests
+    if what == "secret/end":
+        press(admin, "secret")
+    before, latest = known(app, "wiki").secret_digests, moments_of(app)[0]
     clock.advance(minutes=6)
 
-    answer = press(admin, what)
+    answer = press(admin, what, **({"made_at": latest} if what == "secret/end" else {}))
 
     assert answer.location.startswith("/sign-in/")
     assert known(app, "wiki").secret_digests == before
