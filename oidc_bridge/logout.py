@@ -21,6 +21,7 @@ from oidc_bridge.storage import new_id, read, write
 from oidc_bridge.storage.apps import get_client
 from oidc_bridge.storage.keys import all_keys
 from oidc_bridge.storage.outbox import (
+    TOLD,
     LogoutDelivery,
     claim_delivery,
     is_date_due,
@@ -101,7 +102,7 @@ class Courier:
         # The exponent is bounded before it is raised: 2**58 seconds is not a timedelta.
         pause = min(_FIRST_PAUSE * 2 ** min(delivery.tries - 1, 12), _LONGEST_PAUSE)
         log.log(
-            logging.INFO if outcome == "told" else logging.WARNING,
+            logging.INFO if outcome == TOLD else logging.WARNING,
             "logout delivery outcome=%s client=%s tries=%s over=%s",
             outcome,
             delivery.client_id,
@@ -142,7 +143,7 @@ class Courier:
         except FetchError as error:
             return f"unreachable ({error.code})", False
         if answer.status in (200, 204):
-            return "told", True
+            return TOLD, True
         # 400 may mean that clocks differ, or that the client failed (section 2.8); not for long.
         is_refused = answer.status == 400 and delivery.tries >= _MAX_REFUSALS
         return f"status {answer.status}", is_refused

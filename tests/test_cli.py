@@ -788,9 +788,11 @@ def test_rotating_uses_the_next_keys_and_keeps_the_old_ones_published(operator):
     old = {kid for kid, state in before.items() if state == "active"}
     upcoming = {kid for kid, state in before.items() if state == "next"}
 
-    said = operator.does("keys", "rotate")
+    done = operator.run("keys", "rotate")
+    said = done.stdout
 
     after = keys_of(operator)
+    assert "published less than a day ago" in done.stderr
     assert set(said.split()) == upcoming
     assert {after[kid] for kid in old} == {"retired"}
     assert {after[kid] for kid in upcoming} == {"active"}

@@ -10,7 +10,7 @@ from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.factory import open_database
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.keys import all_keys, rotate_keys
+from oidc_bridge.storage.keys import SETTLED, all_keys, rotate_keys, young_next_keys
 from oidc_bridge.storage.ledger import record
 
 
@@ -68,4 +68,12 @@ def rotate(context: click.Context) -> None:
         return "\n".join(kids)
 
     with open_database(settings):
+        with read() as connection:
+            young = young_next_keys(connection, since=now - SETTLED)
         click.echo(write(turn))
+    if young:
+        click.echo(
+            f"The key of {', '.join(young)} that signs now was published less than a day ago: "
+            "whoever keeps our keys for longer refuses sign-ins until they ask anew.",
+            err=True,
+        )

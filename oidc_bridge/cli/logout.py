@@ -9,7 +9,7 @@ import click
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import read
-from oidc_bridge.storage.outbox import LoggedDelivery, delivery_log
+from oidc_bridge.storage.outbox import TOLD, LoggedDelivery, delivery_log
 
 
 @click.group()
@@ -44,4 +44,4 @@ def _in_words(delivery: LoggedDelivery) -> str:
     outcome = delivery.outcome or "not tried yet"
     if delivery.done_at is None:
         return f"{outcome}, next try {delivery.next_try_at:%FT%TZ}"
-    return outcome if outcome == "told" else f"{outcome}, given up"
+    return outcome if outcome == TOLD else f"{outcome}, given up"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from oidc_bridge.storage.accounts import IdentityRow
 from oidc_bridge.storage.keys import SigningKeyRow
 from oidc_bridge.storage.names import NameRow
-from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.outbox import TOLD, LogoutDeliveryRow
 from oidc_bridge.storage.sessions import SessionRow
 
 # Counted no further: that it is very many is all that matters then.
@@ -30,10 +30,14 @@ class KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """What clients must still be told: at most `MOST_COUNTED`, and since when the oldest waits."""
+    """What clients must still be told, and since when the oldest waits; what was given up lately.
+
+    Neither is counted further than `MOST_COUNTED`.
+    """
 
     waiting: int
     oldest_at: datetime | None
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,20 @@ def keys_in_order(connection: Connection) -> Sequence[KnownKey]:
     return sorted((KnownKey(*row) for row in rows), key=lambda key: _ORDER.index(key.state))
 
 
-def outbox_state(connection: Connection) -> Outbox:
-    """Return how much waits to be told."""
+def outbox_state(connection: Connection, *, since: datetime) -> Outbox:
+    """Return how much waits to be told, and how much of what began after *since* was given up."""
     waiting = select(_D.created_at).where(_D.done_at.is_(None)).limit(MOST_COUNTED).subquery()
+    given_up = (
+        select(_D.id)
+        .where(_D.created_at > since, _D.done_at.is_not(None), _D.outcome != TOLD)
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
     count, oldest = connection.execute(
         select(func.count(), func.min(waiting.c.created_at)).select_from(waiting)
     ).one()
-    return Outbox(count, oldest)
+    lost = connection.execute(select(func.count()).select_from(given_up)).scalar_one()
+    return Outbox(count, oldest, lost)
 
 
 def name_answers(connection: Connection) -> NameAnswers:

@@ -50,6 +50,8 @@ _YOUNGEST = select(func.max(SigningKeyRow.created_at)).where(
     SigningKeyRow.algorithm == bindparam("algorithm")
 )
 _FIRST: tuple[State, ...] = ("active", "next")
+# Longer than anybody keeps a key set without asking anew; ours says ten minutes.
+SETTLED = timedelta(days=1)
 _VERSION = select(SigningKeyRow.kid, SigningKeyRow.state).order_by(SigningKeyRow.kid)
 
 
@@ -136,6 +138,18 @@ def rotate_old_keys(
         if youngest is not None and now - youngest >= life:
             turned.append(rotate_keys(connection, seal, bits=bits, now=now, algorithm=algorithm))
     return turned
+
+
+def young_next_keys(connection: Connection, *, since: datetime) -> Sequence[str]:
+    """Return the algorithms whose next key was published after *since*.
+
+    Whoever asked for our keys before that does not have it yet.
+    """
+    return connection.scalars(
+        select(SigningKeyRow.algorithm)
+        .where(SigningKeyRow.state == "next", SigningKeyRow.created_at > since)
+        .order_by(SigningKeyRow.algorithm)
+    ).all()
 
 
 def forget_keys(connection: Connection, *, now: datetime, token_life: timedelta) -> int:

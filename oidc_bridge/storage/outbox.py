@@ -29,6 +29,9 @@ from oidc_bridge.storage.personas import PersonaRow
 from oidc_bridge.storage.registrations import has_registered_itself
 from oidc_bridge.storage.sessions import SessionRow
 
+# The outcome of a delivery that its client took.
+TOLD = "told"
+
 
 class LogoutDeliveryRow(Base):
     """A logout token that a client must get. Tried until told, or given up."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from oidc_bridge.storage import new_id, read
 from oidc_bridge.storage.authorizations import revoke_of_sessions
 from oidc_bridge.storage.ledger import record
-from oidc_bridge.storage.outbox import Notice, notices_of, tell_of_sessions
+from oidc_bridge.storage.outbox import TOLD, Notice, notices_of, tell_of_sessions
 from oidc_bridge.storage.sessions import Session, end_sessions, sessions_of
 from oidc_bridge.web import bridge, page, see_other
 
@@ -97,7 +97,7 @@ def _state_of(notice: Notice) -> str:
     if notice.tries is None:
         return "none"
     if notice.is_over:
-        return "told" if notice.outcome == "told" else "failed"
+        return "told" if notice.outcome == TOLD else "failed"
     return "unreached" if notice.outcome else "pending"
 
 

@@ -1,12 +1,13 @@
 """How the server is. Nothing is asked of anybody outside when the page is loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask import Response
 
 from oidc_bridge import __version__
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.storage import read
 from oidc_bridge.storage.health import (
     MOST_COUNTED,
@@ -29,14 +30,18 @@ views = admin_views("health", "/health", {"overview": "read health"})
 CLOCK_LEEWAY = timedelta(seconds=30)
 # A sign-out that is this late was tried more than once.
 LATE = timedelta(minutes=10)
+WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``at`` is a moment that its words speak of."""
+    """One thing that was looked at; ``at`` is a moment that its words speak of.
+
+    ``is_well`` is None where that cannot be told without asking somebody outside.
+    """
 
     name: str
-    is_well: bool
+    is_well: bool | None
     says: str
     at: datetime | None = None
 
@@ -50,7 +55,7 @@ def overview() -> Response:
         revision = schema_revision(connection)
         theirs, ours = database_clock(connection), system_clock()
         keys = keys_in_order(connection)
-        answers, outbox = name_answers(connection), outbox_state(connection)
+        answers, outbox = name_answers(connection), outbox_state(connection, since=now - WEEK)
     checks = [
         database_check(kind, revision, schema_head()),
         clock_check(ours, theirs, keys),
@@ -87,37 +92,50 @@ def clock_check(ours: datetime, theirs: datetime | None, keys: Sequence[KnownKey
 
 
 def key_checks(keys: Sequence[KnownKey], now: datetime) -> list[Check]:
-    """Say how old each key is that signs."""
+    """Say of each algorithm how old the key is that signs; another must be published already."""
     return [
-        Check(
-            f"Key {key.algorithm}",
-            is_well=True,
-            says=f"made {max(0, (now - key.created_at).days)} days ago,",
-            at=key.created_at,
-        )
-        for key in keys
-        if key.state == "active"
+        _key_check(name, {key.state: key for key in keys if key.algorithm == name}, now)
+        for name in SIGNING_ALGORITHMS
     ]
 
 
+def _key_check(algorithm: str, by_state: Mapping[str, KnownKey], now: datetime) -> Check:
+    name, signs = f"Key {algorithm}", by_state.get("active")
+    if signs is None:
+        words = "none signs: bring back the database from a backup"
+        return Check(name, is_well=False, says=words)
+    if "next" not in by_state:
+        words = "none is published to come after it: oidc-bridge keys rotate makes one. Made"
+        return Check(name, is_well=False, says=words, at=signs.created_at)
+    age = max(0, (now - signs.created_at).days)
+    return Check(name, is_well=True, says=f"made {age} days ago,", at=signs.created_at)
+
+
 def names_check(urls: Sequence[str], answers: NameAnswers) -> Check:
-    """Say when the name services last answered about somebody."""
+    """Say when the name services last answered; whether they do now, only they could tell."""
     if not urls:
         return Check("Name services", is_well=True, says="none configured")
     known = ", ".join(urls)
     if answers.asked_at is None:
-        return Check("Name services", is_well=True, says=f"{known}: not asked about anybody yet")
-    return Check("Name services", is_well=True, says=f"{known}: last answered", at=answers.asked_at)
+        return Check("Name services", is_well=None, says=f"{known}: not asked about anybody yet")
+    return Check("Name services", is_well=None, says=f"{known}: last answered", at=answers.asked_at)
 
 
 def outbox_check(outbox: Outbox, now: datetime) -> Check:
-    """Say how many sign-outs clients were not yet told of."""
+    """Say how many sign-outs clients were not told of: not yet, or not any more."""
+    name, lost = "Sign-outs to tell", ""
+    if outbox.given_up:
+        lost = f"{_many(outbox.given_up)} given up in the last seven days: see Clients"
     if outbox.oldest_at is None:
-        return Check("Sign-outs to tell", is_well=True, says="none waits")
-    many = "more than " if outbox.waiting == MOST_COUNTED else ""
+        return Check(name, is_well=not lost, says=lost or "none waits")
+    waiting = f"{_many(outbox.waiting)} wait, the oldest since"
     return Check(
-        "Sign-outs to tell",
-        is_well=now - outbox.oldest_at < LATE,
-        says=f"{many}{outbox.waiting} wait, the oldest since",
+        name,
+        is_well=not lost and now - outbox.oldest_at < LATE,
+        says=f"{lost}; {waiting}" if lost else waiting,
         at=outbox.oldest_at,
     )
+
+
+def _many(count: int) -> str:
+    return f"more than {count}" if count == MOST_COUNTED else str(count)

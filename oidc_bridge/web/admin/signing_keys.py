@@ -11,7 +11,7 @@ from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
 from oidc_bridge.storage.health import keys_in_order
-from oidc_bridge.storage.keys import rotate_keys
+from oidc_bridge.storage.keys import SETTLED, rotate_keys, young_next_keys
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, the_admin
@@ -49,7 +49,7 @@ def rotate() -> Response:
             effect=[
                 "The next key of each algorithm signs, and another is made to come after it.",
                 "The keys in use now stay published until their last tokens have ended.",
-                "Nobody is signed out, and no relying party has to do anything.",
+                _what_clients_do(),
             ],
             button="Rotate the keys",
             back_url=url_for("admin_keys.overview"),
@@ -74,6 +74,18 @@ def rotate() -> Response:
         return see_other(url_for("admin_keys.overview", done="rotated"))
 
     return change("rotate keys", turn, browser=browser, place="admin keys")
+
+
+def _what_clients_do() -> str:
+    with read() as connection:
+        young = young_next_keys(connection, since=bridge().clock() - SETTLED)
+    if not young:
+        return "Nobody is signed out, and no relying party has to do anything."
+    return (
+        f"The next key of {', '.join(young)} was published less than a day ago. A relying party "
+        "that keeps our keys for longer refuses sign-ins until it asks anew: better wait, unless a "
+        "key has leaked."
+    )
 
 
 def _active(connection: Connection) -> str:

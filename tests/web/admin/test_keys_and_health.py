@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
+from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.storage import read
 from oidc_bridge.storage.health import KnownKey, NameAnswers, Outbox, keys_in_order, outbox_state
+from oidc_bridge.storage.keys import SigningKeyRow
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
 from oidc_bridge.web.admin.health import (
     LATE,
@@ -64,6 +66,20 @@ def test_an_owner_rotates_and_what_comes_next_signs(
     assert page.count("Retired</td>") == 3
 
 
+@pytest.mark.usefixtures("keys_put_back")
+@pytest.mark.parametrize(("hours", "is_young"), [(23, True), (25, False)])
+def test_who_rotates_is_told_of_next_keys_that_relying_parties_may_not_have(
+    app: Flask, an_admin: Admins, *, hours: int, is_young: bool
+) -> None:
+    made = update(SigningKeyRow).values(created_at=NOW - timedelta(hours=hours))
+    change(app, lambda connection: connection.execute(made))
+
+    page = an_admin("owner").press_on("/admin/keys", "/admin/keys/rotate").text
+
+    assert ("less than a day ago" in page) is is_young
+    assert ("no relying party has to do anything" in page) is not is_young
+
+
 @pytest.mark.parametrize("role", ["admin", "auditor", "app manager"])
 def test_nobody_but_an_owner_rotates(app: Flask, an_admin: Admins, role: str) -> None:
     before = states(app)
@@ -113,7 +129,8 @@ def test_a_server_that_is_well_says_so_and_asks_nobody_outside(
     with counted(app) as seen:
         page = auditor.get("/admin/health").text
 
-    assert "All is as it must be" in page
+    assert "is as it must be" in page
+    assert "Needs you" not in page
     assert "schema at head" in page
     assert "https://names.example" in page
     assert fetch.calls == before
@@ -140,21 +157,36 @@ def test_a_clock_that_says_less_than_when_a_key_was_made_needs_somebody() -> Non
     assert clock_check(NOW + timedelta(minutes=1), None, [key]).is_well
 
 
-def test_only_keys_that_sign_are_named_with_their_age() -> None:
-    keys = [
-        KnownKey("a", "RS256", "active", NOW - timedelta(days=9), None),
-        KnownKey("b", "RS256", "next", NOW, None),
+def all_keys() -> list[KnownKey]:
+    return [
+        KnownKey(f"{state} {algorithm}", algorithm, state, NOW - timedelta(days=9), None)
+        for algorithm in SIGNING_ALGORITHMS
+        for state in ("active", "next", "retired")
     ]
 
-    assert [(check.name, check.says) for check in key_checks(keys, NOW)] == [
-        ("Key RS256", "made 9 days ago,")
-    ]
+
+def test_keys_that_sign_are_named_with_their_age() -> None:
+    checks = key_checks(all_keys(), NOW)
+
+    assert [check.name for check in checks] == [f"Key {name}" for name in SIGNING_ALGORITHMS]
+    assert {(check.is_well, check.says) for check in checks} == {(True, "made 9 days ago,")}
+
+
+@pytest.mark.parametrize("gone", ["active ES256", "next RS256"])
+def test_an_algorithm_without_one_of_its_two_keys_needs_somebody(gone: str) -> None:
+    left = [key for key in all_keys() if key.kid != gone]
+
+    unwell = [check.name for check in key_checks(left, NOW) if not check.is_well]
+
+    assert unwell == [f"Key {gone.split()[1]}"]
 
 
 def test_name_services_are_told_of_by_their_last_answer() -> None:
     assert names_check([], NameAnswers(None, None)).says == "none configured"
     assert "not asked" in names_check(["https://n.example"], NameAnswers(None, None)).says
-    assert names_check(["https://n.example"], NameAnswers(NOW, None)).at == NOW
+    answered = names_check(["https://n.example"], NameAnswers(NOW, None))
+    assert answered.at == NOW
+    assert answered.is_well is None
 
 
 def test_a_sign_out_that_nobody_could_be_told_of_for_long_needs_somebody(
@@ -164,14 +196,34 @@ def test_a_sign_out_that_nobody_could_be_told_of_for_long_needs_somebody(
     times = {"next_try_at": NOW, "created_at": NOW}
     rows = [
         {**row, **times, "id": "1", "done_at": None},
-        {**row, **times, "id": "2", "done_at": NOW, "created_at": NOW - timedelta(days=1)},
+        {**row, **times, "id": "2", "done_at": NOW, "outcome": "told"},
     ]
     change(app, lambda connection: connection.execute(insert(LogoutDeliveryRow), rows))
 
     with app.app_context(), read() as connection:
-        outbox = outbox_state(connection)
+        outbox = outbox_state(connection, since=NOW - timedelta(days=7))
 
-    assert outbox == Outbox(1, NOW)
+    assert outbox == Outbox(1, NOW, 0)
     assert outbox_check(outbox, NOW).is_well
     assert not outbox_check(outbox, NOW + LATE).is_well
     assert outbox_check(Outbox(0, None), NOW).is_well
+
+
+def test_sign_outs_that_were_given_up_lately_need_somebody(app: Flask) -> None:
+    row = {"client_id": "wiki", "uri": "x", "sub": "s", "sid": "s", "tries": 9, "done_at": NOW}
+    times = {"next_try_at": NOW, "created_at": NOW}
+    rows = [
+        {**row, **times, "id": "1", "outcome": "answered 500"},
+        {**row, **times, "id": "2", "outcome": "told"},
+        {**row, **times, "id": "3", "outcome": "answered 500"}
+        | {"created_at": NOW - timedelta(days=8)},
+    ]
+    change(app, lambda connection: connection.execute(insert(LogoutDeliveryRow), rows))
+
+    with app.app_context(), read() as connection:
+        outbox = outbox_state(connection, since=NOW - timedelta(days=7))
+
+    assert outbox == Outbox(0, None, 1)
+    check = outbox_check(outbox, NOW)
+    assert not check.is_well
+    assert "1 given up" in check.says
