@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,11 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.whitelist import Listing
 
 COLUMNS = ("who", "until", "note")
-# A cell that begins so is a formula to some spreadsheet (OWASP, "CSV Injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What begins so is a formula to some spreadsheet (OWASP, "CSV Injection"), and one that takes
+# another sign than the comma for the separator begins a cell behind that.
+_FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
+_BARE = re.compile(rf"(^|[;\t\r\n])(?='*{_FORMULA})")
+_MARKED = re.compile(rf"(^|[;\t\r\n])'(?='*{_FORMULA})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +69,14 @@ def read_entry(who: str, until: str, note: str, *, now: datetime) -> Listing:
     return Listing(read_as.kind, read_as.text, over, read_note(note))
 
 
-def is_formula(cell: str) -> bool:
-    """Return whether a spreadsheet may run *cell*, or it looks as if it had been kept from it."""
-    return cell.lstrip("'").startswith(_FORMULA)
+def harmless(cell: str) -> str:
+    """Return *cell* with a mark wherever a spreadsheet could take it for a formula."""
+    return _BARE.sub(r"\1'", cell)
+
+
+def as_meant(cell: str) -> str:
+    """Return a cell without the marks of `harmless`."""
+    return _MARKED.sub(r"\1", cell)
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -85,10 +94,5 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 def _read_row(row: list[str], now: datetime) -> Listing:
     if len(row) > len(COLUMNS):
         raise BridgeError("row_malformed", f"{len(row)} cells, expected who, until, note")
-    who, until, note = (_as_meant(cell.strip()) for cell in (*row, "", "")[: len(COLUMNS)])
+    who, until, note = (as_meant(cell.strip()) for cell in (*row, "", "")[: len(COLUMNS)])
     return read_entry(who, until, note, now=now)
-
-
-def _as_meant(cell: str) -> str:
-    """Return a cell without the sign by which our own file keeps it from being a formula."""
-    return cell[1:] if cell[:1] == "'" and is_formula(cell[1:]) else cell

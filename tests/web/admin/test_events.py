@@ -15,7 +15,6 @@ from sqlalchemy import Connection, insert
 from oidc_bridge.storage import read
 from oidc_bridge.storage.event_log import PAGE, kinds_of_events
 from oidc_bridge.storage.ledger import EventRow, record
-from oidc_bridge.web.admin.exports import harmless
 from tests.driver import Person
 from tests.fakes import NOW
 from tests.web.admin.conftest import account_of, change
@@ -166,10 +165,6 @@ def test_no_cell_of_a_file_is_a_formula(app: Flask, an_admin: Admins, sign: str)
 
     assert f"'{evil}" in cells
     assert not [cell for cell in cells if cell.startswith(sign)]
-
-
-def test_harmless_text_stays_as_it_is() -> None:
-    assert [harmless(text) for text in ("", "a=b", "ann.btc")] == ["", "a=b", "ann.btc"]
 
 
 @pytest.mark.parametrize(
