@@ -83,10 +83,10 @@ def approve(context: click.Context, request_id: str, until: str | None) -> None:
     now = datetime.now(UTC)
     with open_database(settings_of(context)):
         over = None if until is None else read_until(until, now=now)
-        done = write(
-            lambda connection: rulings.approve(connection, request_id, until=over, now=now)
+        (done,) = write(
+            lambda connection: rulings.approve(connection, [request_id], until=over, now=now)
         )
-    asked = done.request
+    (asked,) = done.requests
     click.echo(f"{asked.person} is on the list of {asked.app}")
     if done.after != done.before:
         was = "no rule named it" if done.before is None else "its rule had run out"
@@ -110,8 +110,8 @@ def decline(context: click.Context, request_id: str, reason: str) -> None:
     now = datetime.now(UTC)
     with open_database(settings_of(context)):
         words = read_note(reason)
-        asked = write(
-            lambda connection: rulings.decline(connection, request_id, reason=words, now=now)
+        (asked,) = write(
+            lambda connection: rulings.decline(connection, [request_id], reason=words, now=now)
         )
     click.echo(f"declined: {asked.person}, {asked.app}")
 

@@ -129,7 +129,7 @@ _NEWS = (
 )
 _DECIDE = (
     update(_Q)
-    .where(_Q.id == bindparam("request"), _Q.decided_at.is_(None))
+    .where(_Q.id.in_(bindparam("requests", expanding=True)), _Q.decided_at.is_(None))
     .values(decided_at=bindparam("now"), outcome=bindparam("decided"), reason=bindparam("because"))
     .returning(*_COLUMNS)
 )
@@ -200,20 +200,26 @@ def count_access_requests(connection: Connection, *, of: Collection[str] | None)
     return int(connection.execute(waiting).scalar_one())
 
 
-def decide_access_request(
-    connection: Connection, request_id: str, outcome: Outcome, *, reason: str = "", now: datetime
-) -> AccessRequest:
-    """Decide a request, once; the caller changes the list.
+def decide_access_requests(
+    connection: Connection,
+    request_ids: Sequence[str],
+    outcome: Outcome,
+    *,
+    reason: str = "",
+    now: datetime,
+) -> Sequence[AccessRequest]:
+    """Decide requests, each once; the caller changes the list.
 
     Raises:
-        BridgeError: ``request_decided`` if there is none or somebody was quicker.
+        BridgeError: ``request_decided`` if there is none of an id, or somebody was quicker.
     """
-    row = connection.execute(
-        _DECIDE, {"request": request_id, "now": now, "decided": outcome, "because": reason}
-    ).first()
-    if row is None:
-        raise BridgeError("request_decided", request_id)
-    return AccessRequest(*row)
+    rows = connection.execute(
+        _DECIDE, {"requests": request_ids, "now": now, "decided": outcome, "because": reason}
+    )
+    requests = [AccessRequest(*row) for row in rows]
+    if missing := set(request_ids) - {request.id for request in requests}:
+        raise BridgeError("request_decided", " ".join(sorted(missing)))
+    return requests
 
 
 def drop_open_requests(connection: Connection, account_id: str, *, where_also: str) -> None:

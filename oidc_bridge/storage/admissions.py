@@ -125,7 +125,8 @@ def _put(
 ) -> int:
     ids: dict[Key, str] = {}
     before: dict[Key, Listing] = {}
-    for row in connection.execute(_ENTRIES, {"app": app}):
+    asked = _ENTRIES if is_whole else _ENTRIES.where(_L.who.in_([entry.who for entry in entries]))
+    for row in connection.execute(asked, {"app": app}):
         known = Listing(row.kind, row.who, row.until, row.note)
         ids[_key(known)], before[_key(known)] = row.id, known
     wanted = {_key(entry): entry for entry in entries}

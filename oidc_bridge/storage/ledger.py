@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -110,31 +111,33 @@ def record(
     **detail: str,
 ) -> None:
     """Write an event. *detail* is for admins to read: no secrets, no tokens."""
-    connection.execute(
-        _RECORD,
-        {
-            "id": new_id(),
-            "at": now,
-            "kind": kind,
-            "account_id": account_id,
-            "client_id": client_id,
-            "app": detail.get("app") or None,
-            "detail": detail,
-        },
-    )
+    connection.execute(_RECORD, _row(kind, now, account_id, client_id, **detail))
 
 
 def record_all(
-    connection: Connection, kind: str, details: Sequence[Mapping[str, str]], *, now: datetime
+    connection: Connection, kind: str, events: Sequence[Mapping[str, str]], *, now: datetime
 ) -> None:
-    """Write an event for each of *details*, in one statement however many they are."""
-    if details:
-        same = {"at": now, "kind": kind, "account_id": None, "client_id": None}
-        rows = [
-            {"id": new_id(), **same, "app": detail.get("app") or None, "detail": dict(detail)}
-            for detail in details
-        ]
-        connection.execute(_RECORD, rows)
+    """Write events in one statement however many they are; each has what `record` takes."""
+    if events:
+        connection.execute(_RECORD, [_row(kind, now, **event) for event in events])
+
+
+def _row(
+    kind: str,
+    now: datetime,
+    account_id: str | None = None,
+    client_id: str | None = None,
+    **detail: str,
+) -> Mapping[str, Any]:
+    return {
+        "id": new_id(),
+        "at": now,
+        "kind": kind,
+        "account_id": account_id,
+        "client_id": client_id,
+        "app": detail.get("app") or None,
+        "detail": detail,
+    }
 
 
 def events_of(

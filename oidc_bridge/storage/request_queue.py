@@ -7,11 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, or_, select
 
-from oidc_bridge.apps.spelling import check_say
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.access_requests import AccessRequest, AccessRequestRow
 from oidc_bridge.storage.ledger import EventRow
-from oidc_bridge.storage.rulings import approve, decline
+from oidc_bridge.storage.rulings import approve, decline, rule_to_let_in
 from oidc_bridge.storage.whitelist import find_rule
 
 PAGE = 50
@@ -83,15 +82,19 @@ def approve_all(
     by: str,
 ) -> Decided:
     """Let in whoever is ticked; what cannot be is told, and does not keep back the others."""
-    found = Decided()
+    found, can_be_let_in = Decided(), dict[str, bool]()
     for request in _held(connection, ids, of):
+        if request.app not in can_be_let_in:
+            can_be_let_in[request.app] = _can_be_let_in(connection, request.app, now)
         if request.outcome is not None:
             found.before.append(_quicker(connection, request))
-        elif not _can_be_let_in(connection, request.app, now):
+        elif not can_be_let_in[request.app]:
             found.denied.append(request)
         else:
-            approve(connection, request.id, until=until, now=now, by=by)
             found.done.append(request)
+    if found.done:
+        done = [request.id for request in found.done]
+        approve(connection, done, until=until, now=now, by=by)
     return found
 
 
@@ -110,8 +113,10 @@ def decline_all(
         if request.outcome is not None:
             found.before.append(_quicker(connection, request))
         else:
-            decline(connection, request.id, reason=reason, now=now, by=by)
             found.done.append(request)
+    if found.done:
+        done = [request.id for request in found.done]
+        decline(connection, done, reason=reason, now=now, by=by)
     return found
 
 
@@ -129,11 +134,8 @@ def _held(
 
 
 def _can_be_let_in(connection: Connection, app: str, now: datetime) -> bool:
-    rule = find_rule(connection, app)
-    if rule is not None and (rule.until is None or rule.until > now):
-        return rule.say != "deny"
     try:
-        check_say(app, "allow")
+        rule_to_let_in(app, find_rule(connection, app), now=now)
     except BridgeError:
         return False
     return True

@@ -2,6 +2,7 @@
 what was and what is, in the caller's transaction."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,16 +12,16 @@ from oidc_bridge.apps.scope_rules import ScopeRules, as_text
 from oidc_bridge.apps.spelling import check_say
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.client import Unknown
-from oidc_bridge.storage.access_requests import AccessRequest, decide_access_request
+from oidc_bridge.storage.access_requests import AccessRequest, decide_access_requests
 from oidc_bridge.storage.admissions import admit, get_rule, replace_list
 from oidc_bridge.storage.app_scopes import find_scopes, put_scopes
 from oidc_bridge.storage.apps import get_client, set_unknown_apps
-from oidc_bridge.storage.ledger import COMMAND_LINE, record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record, record_all
 from oidc_bridge.storage.whitelist import (
     AppRule,
     Listing,
+    count_listings,
     find_rule,
-    listings_of,
     put_rule,
     remove_rule,
     set_rule,
@@ -31,15 +32,16 @@ SCOPES_RULED = "app scopes ruled"
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an approval did.
+    """What an approval did to one app.
 
     Attributes:
+        requests: those that were approved.
         before: the app's rule until then, also one that had run out; None if there was none.
         after: its rule now.
         others: how many entries its list had already.
     """
 
-    request: AccessRequest
+    requests: Sequence[AccessRequest]
     before: AppRule | None
     after: AppRule
     others: int
@@ -170,69 +172,93 @@ def set_default(
 
 def approve(
     connection: Connection,
-    request_id: str,
+    request_ids: Sequence[str],
     *,
     until: datetime | None,
     now: datetime,
     by: str = COMMAND_LINE,
-) -> Approval:
-    """Let somebody use the app that they asked for: they are put on its list.
+) -> Sequence[Approval]:
+    """Let people use the apps that they asked for: they are put on the apps' lists.
 
-    An app without a rule that holds gets one: allowed, for the people on its list.
+    An app without a rule that holds gets one, for the people on its list. The number of
+    statements grows with the apps, not with the people.
+
+    Returns:
+        What was done, app by app.
 
     Raises:
-        BridgeError: ``request_decided``; ``app_denied`` if a rule denies the app to everybody;
-            ``app_insecure``.
+        BridgeError: ``request_decided``; ``app_denied``, ``app_insecure`` as `rule_to_let_in`.
     """
-    request = decide_access_request(connection, request_id, "approved", now=now)
-    app = request.app
-    before, others = find_rule(connection, app), len(listings_of(connection, app))
-    if before is not None and (before.until is None or before.until > now):
-        after = before
-    else:
-        after = AppRule(app, "allow", "listed", note=before.note if before else "")
+    of_app: dict[str, list[AccessRequest]] = {}
+    for request in decide_access_requests(connection, request_ids, "approved", now=now):
+        of_app.setdefault(request.app, []).append(request)
+    approvals = []
+    for app, requests in of_app.items():
+        before, others = find_rule(connection, app), count_listings(connection, app)
+        after = rule_to_let_in(app, before, now=now)
         rule_app(connection, after, now=now, by=by)
-    if after.say == "deny":
+        entries = [
+            Listing("account", request.account_id, until, f"asked: {request.person}")
+            for request in requests
+        ]
+        admit(connection, app, entries, now=now, by=by)
+        _record_decisions(connection, requests, now=now, by=by)
+        approvals.append(Approval(requests, before, after, others))
+    return approvals
+
+
+def rule_to_let_in(app: str, before: AppRule | None, *, now: datetime) -> AppRule:
+    """Return the rule by which people on an app's list use it, given the one that it has.
+
+    What has run out is taken up again for the people on the list, no looser than it was.
+
+    Raises:
+        BridgeError: ``app_denied`` if a rule denies the app to everybody, or did before it ran
+            out; ``app_insecure``.
+    """
+    if before is not None and before.say == "deny":
         raise BridgeError("app_denied", f"{app} is denied to everybody: see `oidc-bridge app`")
-    entry = Listing("account", request.account_id, until, f"asked: {request.person}")
-    admit(connection, app, [entry], now=now, by=by)
-    _record_decision(connection, request, now=now, by=by)
-    return Approval(request, before, after, others)
+    if before is not None and (before.until is None or before.until > now):
+        return before
+    say = before.say if before else "allow"
+    check_say(app, say)
+    return AppRule(app, say, "listed", note=before.note if before else "")
 
 
 def decline(
     connection: Connection,
-    request_id: str,
+    request_ids: Sequence[str],
     *,
     reason: str,
     now: datetime,
     by: str = COMMAND_LINE,
-) -> AccessRequest:
-    """Say no, with a reason that the person reads.
+) -> Sequence[AccessRequest]:
+    """Say no, with a reason that the people read.
 
     Raises:
         BridgeError: ``request_decided``.
     """
-    request = decide_access_request(connection, request_id, "declined", reason=reason, now=now)
-    _record_decision(connection, request, now=now, by=by, reason=reason)
-    return request
+    requests = decide_access_requests(connection, request_ids, "declined", reason=reason, now=now)
+    _record_decisions(connection, requests, now=now, by=by, reason=reason)
+    return requests
 
 
-def _record_decision(
-    connection: Connection, request: AccessRequest, *, now: datetime, **more: str
+def _record_decisions(
+    connection: Connection, requests: Sequence[AccessRequest], *, now: datetime, **more: str
 ) -> None:
-    kind = "access approved" if request.outcome == "approved" else "access declined"
-    record(
-        connection,
-        kind,
-        now=now,
-        account_id=request.account_id,
-        client_id=request.client_id,
-        app=request.app,
-        before="open",
-        after=str(request.outcome),
-        **more,
-    )
+    outcome = str(requests[0].outcome)
+    events = [
+        {
+            "account_id": request.account_id,
+            "client_id": request.client_id,
+            "app": request.app,
+            "before": "open",
+            "after": outcome,
+            **more,
+        }
+        for request in requests
+    ]
+    record_all(connection, f"access {outcome}", events, now=now)
 
 
 def _told(rule: AppRule | None) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     bindparam,
     delete,
+    func,
     insert,
     literal,
     null,
@@ -307,6 +308,12 @@ def unlist_person(connection: Connection, app: str, kind: WhoKind, who: str) -> 
         delete(_L).where(_L.app == app, _L.kind == kind, _L.who == who)
     ).rowcount
     return taken == 1
+
+
+def count_listings(connection: Connection, app: str) -> int:
+    """Return how many entries the list of an app has."""
+    count = select(func.count()).select_from(_L).where(_L.app == app)
+    return int(connection.execute(count).scalar_one())
 
 
 def listings_of(connection: Connection, app: str) -> Sequence[Listing]:

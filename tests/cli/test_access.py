@@ -72,7 +72,7 @@ def test_an_approval_tells_whom_else_a_rule_that_had_run_out_lets_in(operator):
 
     said = operator.does("request", "approve", ask(operator, "ann"))
 
-    assert "its rule had run out; now: allow for listed people" in said
+    assert "its rule had run out; now: alone for listed people" in said
     assert "let in by this: 1" in said
 
 

@@ -89,9 +89,9 @@ def test_of_many_operators_at_once_one_decides(app: Flask, waiting: str, word: s
             barrier.wait(timeout=30)
             try:
                 if word == "approve":
-                    write(lambda c: approve(c, waiting, until=None, now=NOW))
+                    write(lambda c: approve(c, [waiting], until=None, now=NOW))
                 else:
-                    write(lambda c: decline(c, waiting, reason="no", now=NOW))
+                    write(lambda c: decline(c, [waiting], reason="no", now=NOW))
             except BridgeError as error:
                 return error.code
             finally:
@@ -112,7 +112,7 @@ def test_a_decision_that_cannot_be_carried_out_decides_nothing(app: Flask, waiti
         write(lambda c: rule_app(c, AppRule(CHAT, "deny"), now=NOW))
 
         with pytest.raises(BridgeError) as refused:
-            write(lambda c: approve(c, waiting, until=None, now=NOW))
+            write(lambda c: approve(c, [waiting], until=None, now=NOW))
 
         with read() as connection:
             assert [one.id for one in access_requests(connection)] == [waiting]
@@ -121,7 +121,7 @@ def test_a_decision_that_cannot_be_carried_out_decides_nothing(app: Flask, waiti
 
 def test_what_is_forgotten_leaves_no_list_behind(app: Flask, waiting: str, account: str) -> None:
     with app.app_context():
-        write(lambda c: approve(c, waiting, until=None, now=NOW))
+        write(lambda c: approve(c, [waiting], until=None, now=NOW))
 
         assert write(lambda c: forget_app(c, CHAT, now=NOW)) == 1
 

@@ -13,7 +13,7 @@ from oidc_bridge.storage import read, write
 from oidc_bridge.storage.access_requests import (
     AccessRequestRow,
     access_requests,
-    decide_access_request,
+    decide_access_requests,
 )
 from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.apps import set_unknown_apps
@@ -445,8 +445,8 @@ def test_the_reason_of_a_decline_is_shown_and_one_may_ask_again(app: Flask, ann:
     request_id = only(app, AccessRequestRow.id)[0]
     change(
         app,
-        lambda connection: decide_access_request(
-            connection, request_id, "declined", reason="Not <b>yet</b>", now=NOW
+        lambda connection: decide_access_requests(
+            connection, [request_id], "declined", reason="Not <b>yet</b>", now=NOW
         ),
     )
 
@@ -496,8 +496,8 @@ def test_the_account_page_tells_for_a_while_what_became_of_a_request(
     decided = clock()
     change(
         app,
-        lambda connection: decide_access_request(
-            connection, request_id, outcome, reason="Not yet", now=decided
+        lambda connection: decide_access_requests(
+            connection, [request_id], outcome, reason="Not yet", now=decided
         ),
     )
 
@@ -514,7 +514,7 @@ def test_an_app_that_is_used_already_is_no_news(app: Flask, ann: Person, clock: 
     request_id = only(app, AccessRequestRow.id)[0]
     change(
         app,
-        lambda connection: decide_access_request(connection, request_id, "approved", now=NOW),
+        lambda connection: decide_access_requests(connection, [request_id], "approved", now=NOW),
     )
     rule(app, CHAT_APP, "allow")
     clock.advance(seconds=1)

@@ -80,7 +80,8 @@ def decide() -> Response:
     if result.before or result.denied or not result.done:
         return _tell(result, outcome)
     done: dict[str, Any] = {"done": outcome, "count": len(result.done)}
-    return see_other(url_for("admin_requests.overview", app=_read_app() or None, **done))
+    done |= {"app": _read("app") or None, "after": _read("after") or None}
+    return see_other(url_for("admin_requests.overview", **done))
 
 
 _FAULTS = {
@@ -91,9 +92,9 @@ _FAULTS = {
 
 
 def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
-    app, is_decided = _read_app(), argument("show") == "decided"
+    app, is_decided = _read("app"), argument("show") == "decided"
     of = _apps_of(the_admin(), app)
-    after = _read_place(argument("after"))
+    after = _read_place(_read("after"))
     with read() as connection:
         if is_decided:
             found = decided(connection, of=of, at_most=PAGE)
@@ -108,7 +109,8 @@ def _show(wrong: str, *, ticked: Collection[str] = ()) -> Response:
         requests=shown,
         is_decided=is_decided,
         wrong=wrong,
-        ticked=ticked,
+        ticked=[one.id for one in shown] if argument("tick") == "all" else ticked,
+        after=_read("after") if after else "",
         given=request.form,
         may_decide=the_admin().may("decide requests"),
         may_read_people=the_admin().may("read people"),
@@ -135,10 +137,11 @@ def _tell(result: Decided, outcome: str) -> Response:
     )
 
 
-def _read_app() -> str:
-    """Return the one app whose requests are wanted, ``""`` for all; a form brings it along."""
-    name = request.form.get("app", "") if request.method == "POST" else argument("app")
-    return name if len(name) <= _MAX_NAME and "\0" not in name else ""
+def _read(name: str) -> str:
+    """Return the one app whose requests are wanted, ``""`` for all, or where the page begins: a
+    form brings both along."""
+    value = request.form.get(name, "") if request.method == "POST" else argument(name)
+    return value if len(value) <= _MAX_NAME and "\0" not in value else ""
 
 
 def _apps_of(admin: Admin, app: str = "") -> Collection[str] | None:

@@ -17,7 +17,7 @@ from oidc_bridge.storage.accounts import hold_account
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import OpenRequest, close_request
 from oidc_bridge.web import bridge, new_reference, page, see_other
-from oidc_bridge.web.cards import card_of, person_card, short_address
+from oidc_bridge.web.cards import card_of, person_card, whole_address
 from oidc_bridge.web.session import check_form, current_session, form_token, get_browser
 from oidc_bridge.web.signin.page import allow_way_back, open_request_of
 from oidc_bridge.web.standing import Standing, stand_open
@@ -106,7 +106,7 @@ def _keep(connection: Connection, standing: Standing, note: str, now: datetime) 
         client.id,
         _name(standing),
         app_title=standing.app.title,
-        person=session.name or short_address(session.address),
+        person=session.name or whole_address(session.address),
         note=note,
         now=now,
     )

@@ -13,6 +13,7 @@ from oidc_bridge.storage import read
 from oidc_bridge.storage.access_requests import AccessRequestRow, ask_for_access
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.whitelist import AppRule, Listing, find_rule, listings_of, set_rule
+from oidc_bridge.web.admin.moments import name_of
 from tests.conftest import Clock
 from tests.driver import HOMESERVER, Person, fields_of
 from tests.fakes import NOW, FakeWallet
@@ -200,6 +201,85 @@ def test_the_app_that_a_rule_denies_lets_nobody_in_and_the_request_waits(
     assert "The app itself cannot be used" in answer.text
     assert outcomes(app)[three[0]] == (None, "")
     assert outcomes(app)[other][0] == "approved"
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "after"),
+    [
+        (AppRule(CHAT, "allow", until=NOW), "approved", AppRule(CHAT, "allow", "listed")),
+        (
+            AppRule(CHAT, "alone", until=NOW, note="tracks"),
+            "approved",
+            AppRule(CHAT, "alone", "listed", note="tracks"),
+        ),
+        (AppRule(CHAT, "deny", until=NOW), None, AppRule(CHAT, "deny", until=NOW)),
+    ],
+    ids=lambda case: case.say if isinstance(case, AppRule) else "",
+)
+def test_a_rule_that_has_run_out_is_taken_up_no_looser_than_it_was(
+    app: Flask,
+    an_admin: Admins,
+    three: list[str],
+    before: AppRule,
+    outcome: str | None,
+    after: AppRule,
+) -> None:
+    change(app, lambda c: set_rule(c, before, now=NOW - timedelta(days=1)))
+
+    decide(an_admin("admin"), "approve", three[:1])
+
+    assert outcomes(app)[three[0]][0] == outcome
+    with app.app_context(), read() as connection:
+        assert find_rule(connection, CHAT) == after
+
+
+@pytest.mark.parametrize(("word", "reason"), [("approve", ""), ("decline", "No.")])
+def test_many_are_decided_in_as_many_statements_as_one(
+    app: Flask, an_admin: Admins, word: str, reason: str
+) -> None:
+    admin = an_admin("admin")
+    change(app, lambda connection: add_people(connection, 40))
+    waiting = [ask(app, account_id(number)) for number in range(40)]
+    decide(admin, word, waiting[:1], reason=reason)
+
+    with counted(app) as one:
+        decide(admin, word, waiting[1:2], reason=reason)
+    with counted(app) as many:
+        decide(admin, word, waiting[2:], reason=reason)
+
+    assert len(many) == len(one)
+    assert {outcome for outcome, _ in outcomes(app).values()} == {f"{word}d"}
+
+
+def test_a_slip_on_a_later_page_shows_that_page_with_what_was_ticked(
+    app: Flask, an_admin: Admins, three: list[str]
+) -> None:
+    admin = an_admin("admin")
+    after = f"{name_of(NOW)}.{three[0]}"
+
+    slip = decide(admin, "decline", three[1:2], after=after).text
+    done = decide(admin, "decline", three[1:2], reason="No.", after=after)
+
+    assert f'value="{three[0]}"' not in slip
+    assert re.findall(r'value="([^"]+)" [^>]* checked', slip) == three[1:2]
+    assert f"after={after}" in done.location
+
+
+def test_all_of_a_page_are_ticked_by_a_link(an_admin: Admins, three: list[str]) -> None:
+    page = an_admin("admin").get(f"{PAGE}?tick=all").text
+
+    assert re.findall(r'value="([^"]+)" [^>]* checked', page) == three
+
+
+def test_an_app_manager_sees_the_whole_address_of_who_has_no_name(
+    app: Flask, clock: Clock, an_admin: Admins
+) -> None:
+    change(app, lambda c: set_rule(c, AppRule(CHAT, "allow", "listed"), now=NOW))
+    bob = Person(app, clock, FakeWallet.named("bob"))
+    refused = bob.prove(bob.authorize().location).location
+    bob.post(f"{refused}/ask", {**fields_of(bob.get(refused).text, f"{refused}/ask"), "note": ""})
+
+    assert bob.wallet.address.c32 in an_admin("app manager", apps=(CHAT,)).get(PAGE).text
 
 
 def test_what_lives_at_plain_http_is_never_let_in(app: Flask, an_admin: Admins) -> None:
