@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from oidc_bridge.apps.spelling import last_moment
 from oidc_bridge.apps.whitelist import AsWhom, Said, Say, Verdict, Voice, Why, judge_for, policy_of
 from oidc_bridge.oidc.client import Client, Unknown
 
@@ -108,7 +109,8 @@ def _of_operator(rule: Rule | None, said: Said, now: datetime) -> list[Line]:
     if rule is None:
         return [Line("The operator", "no rule names it")]
     if rule.until is not None and rule.until <= now:
-        over = f"{_SAYS[rule.say]}; that ended on {rule.until:%d %b %Y} and says nothing"
+        ended = last_moment(rule.until)
+        over = f"{_SAYS[rule.say]}; that ended on {ended:%d %b %Y} and says nothing"
         return [Line("The operator", over)]
     lines = [Line("The operator", _SAYS[rule.say])]
     if not rule.is_for_everyone:

@@ -171,6 +171,16 @@ def read_until(text: str, *, now: datetime) -> datetime:
     return until
 
 
+def last_moment(until: datetime) -> datetime:
+    """Return the last minute of what ends at *until*, so that a day that counts whole is named."""
+    return until - timedelta(minutes=1) if until.time() == time() else until
+
+
+def as_typed(until: datetime) -> str:
+    """Return an end as `read_until` reads it: a day where it counts whole."""
+    return last_moment(until).date().isoformat() if until.time() == time() else until.isoformat()
+
+
 def read_note(text: str) -> str:
     """Return a note: one line of plain text.
 

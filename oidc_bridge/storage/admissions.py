@@ -16,6 +16,7 @@ from oidc_bridge.storage.ledger import COMMAND_LINE, record_all
 from oidc_bridge.storage.names import NameRow
 from oidc_bridge.storage.whitelist import (
     AppRule,
+    AppRuleRow,
     Listing,
     ListingRow,
     WhoKind,
@@ -28,6 +29,7 @@ _L = ListingRow
 Key = tuple[WhoKind, str]
 """What an entry is known by in its list."""
 _ENTRIES = select(_L.id, _L.kind, _L.who, _L.until, _L.note).where(_L.app == bindparam("app"))
+_HOLD = select(AppRuleRow.name).where(AppRuleRow.name == bindparam("app")).with_for_update()
 _DROP = delete(_L).where(_L.id == bindparam("entry"))
 _ADD = insert(_L)
 
@@ -44,6 +46,27 @@ def get_rule(connection: Connection, app: str) -> AppRule:
     return rule
 
 
+def hold_list(connection: Connection, app: str) -> None:
+    """Let nobody else put people on the list of an app until the transaction ends.
+
+    Raises:
+        BridgeError: ``app_unruled``: a list without a rule lets nobody in.
+    """
+    if connection.execute(_HOLD, {"app": app}).first() is None:
+        raise BridgeError("app_unruled", f"no rule names {app}: see `oidc-bridge app allow`")
+
+
+def in_the_place_of(
+    connection: Connection, app: str, entries: Sequence[Listing]
+) -> Mapping[Key, Listing]:
+    """Return the entries of an app's list that these would replace, or repeat."""
+    asked = _ENTRIES.where(_L.who.in_([entry.who for entry in entries]))
+    rows = connection.execute(asked, {"app": app})
+    known = [Listing(row.kind, row.who, row.until, row.note) for row in rows]
+    wanted = {_key(entry) for entry in entries}
+    return {_key(one): one for one in known if _key(one) in wanted}
+
+
 def admit(
     connection: Connection,
     app: str,
@@ -58,7 +81,7 @@ def admit(
     Raises:
         BridgeError: ``app_unruled``: a list without a rule lets nobody in.
     """
-    get_rule(connection, app)
+    hold_list(connection, app)
     return _put(connection, app, entries, now, by, is_whole=False)
 
 
@@ -75,7 +98,7 @@ def replace_list(
     Raises:
         BridgeError: ``app_unruled``.
     """
-    get_rule(connection, app)
+    hold_list(connection, app)
     return _put(connection, app, entries, now, by, is_whole=True)
 
 

@@ -1,9 +1,8 @@
 """A list of who may use an app, as CSV: who, until, note; each line is read, or has its fault."""
 
 import csv
-import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +15,7 @@ COLUMNS = ("who", "until", "note")
 # another sign than the comma for the separator begins a cell behind that.
 _FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]"
 _BARE = re.compile(rf"(^|[;\t\r\n])(?='*{_FORMULA})")
+_SEPARATOR = re.compile(r"[,;\t]")
 _MARKED = re.compile(rf"(^|[;\t\r\n])'(?='*{_FORMULA})")
 
 
@@ -38,23 +38,25 @@ class ListFile:
 
 
 def read_list(text: str, *, now: datetime) -> ListFile:
-    """Return the entries of a file with the columns who, until and note; the last two may be
-    missing, and a first line that names them is one.
-
-    Raises:
-        BridgeError: ``list_invalid`` for what is no CSV at all.
+    """Return the entries of a text with the columns who, until and note; the last two may be
+    missing, and a first line that names them is one. What first separates two cells does so in
+    every line: a comma, a semicolon or a tab. No cell goes over two lines.
     """
     found: dict[tuple[str, str], Listing] = {}
     faults = []
-    for line, row in _rows(text):
+    separator = next(iter(_SEPARATOR.findall(text)), ",")
+    lines = [(at, line) for at, line in enumerate(_lines(text), 1) if line.strip(f" {separator}")]
+    if lines and _is_head(lines[0][1], separator):
+        lines = lines[1:]
+    for at, line in lines:
         try:
-            entry = _read_row(row, now)
+            entry = _read_line(line, separator, now)
             key = (entry.kind, entry.who)
             if key in found:
                 raise BridgeError("who_twice", f"{entry.who} is there twice")
             found[key] = entry
         except BridgeError as error:
-            faults.append(Fault(line, ",".join(row), error.code, error.detail))
+            faults.append(Fault(at, line, error.code, error.detail))
     return ListFile(list(found.values()), faults)
 
 
@@ -79,19 +81,23 @@ def as_meant(cell: str) -> str:
     return _MARKED.sub(r"\1", cell)
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(text: str) -> Sequence[str]:
+    # Spreadsheets put a byte order mark before what they save, and before what is copied from it.
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _is_head(line: str, separator: str) -> bool:
+    cells = tuple(cell.strip(' "').lower() for cell in line.split(separator))
+    return cells == COLUMNS[: len(cells)]
+
+
+def _read_line(line: str, separator: str, now: datetime) -> Listing:
     try:
-        # Read whole before any of it is taken: a quote that never ends swallows what follows.
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = [(lines.line_num, row) for row in lines if row]
-    except csv.Error as error:
-        raise BridgeError("list_invalid", f"not CSV: {error}") from error
-    if rows and tuple(cell.strip() for cell in rows[0][1]) == COLUMNS[: len(rows[0][1])]:
-        rows = rows[1:]
-    yield from rows
-
-
-def _read_row(row: list[str], now: datetime) -> Listing:
+        (row,) = csv.reader([line], delimiter=separator, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise BridgeError("row_not_csv", str(error)) from error
+    if len(row) > len(COLUMNS) and not any(row[len(COLUMNS) :]):
+        row = row[: len(COLUMNS)]
     if len(row) > len(COLUMNS):
         raise BridgeError("row_malformed", f"{len(row)} cells, expected who, until, note")
     who, until, note = (as_meant(cell.strip()) for cell in (*row, "", "")[: len(COLUMNS)])

@@ -54,6 +54,17 @@ def undo_list(connection: Connection, app: str, *, at: datetime, now: datetime, 
     return Undone(len(before), kept)
 
 
+def last_of_list(connection: Connection, app: str, *, now: datetime, by: str) -> datetime | None:
+    """Return when *by* changed an app's list, if that can still be taken back and was the last."""
+    last = connection.execute(
+        select(_E.at, _E.detail)
+        .where(_E.app == app, _E.kind.in_(_LISTED), _E.at > now - TIME_TO_UNDO)
+        .order_by(_E.at.desc())
+        .limit(1)
+    ).first()
+    return last.at if last and last.detail.get("by") == by else None
+
+
 def undo_rule(connection: Connection, app: str, *, at: datetime, now: datetime, by: str) -> None:
     """Take back what *by* said of an app at one moment; a rule that was new is forgotten.
 

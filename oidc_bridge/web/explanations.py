@@ -105,8 +105,8 @@ _EXPLANATIONS: dict[str, Explanation] = {
     ),
     "too_large": Explanation(
         "That was too much data",
-        "The answer was larger than any wallet sends.",
-        _RETRY,
+        "What was sent is larger than this page takes.",
+        "Try again with less of it: a long list can be sent in parts.",
     ),
     "signed_out": Explanation(
         "You are not signed in",

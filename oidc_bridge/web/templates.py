@@ -1,6 +1,8 @@
-"""What templates can do with text that a stranger wrote."""
+"""What templates can do with text that a stranger wrote, and with ends."""
 
 from flask import Flask
+
+from oidc_bridge.apps.spelling import last_moment
 
 # Signs that turn the direction of text around by hand: inside the <bdi> that keeps a stranger's
 # text to itself they could still make "moc.knab" read as "bank.com".
@@ -12,6 +14,7 @@ _TURNING = dict.fromkeys(
 def dress(app: Flask) -> None:
     """Give *app* what our templates need."""
     app.jinja_env.filters["undirected"] = undirected
+    app.jinja_env.filters["last_moment"] = last_moment
 
 
 def undirected(text: object) -> str:

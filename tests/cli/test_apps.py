@@ -326,7 +326,7 @@ def test_a_list_comes_from_a_file(operator, header):
         ("ann.btc,,a,b\n", ["line 1: row_malformed"]),
         ("ann.btc\nbob.btc\nAnn.BTC\n", ["line 3: who_twice"]),
         (f"{'1' * 5}\nann.btc\nx,y\n", ["line 1: who_malformed", "line 3: who_malformed"]),
-        ('"ann.btc\nbob.btc\n', ["not CSV"]),
+        ('"ann.btc\nbob.btc\n', ["line 1: row_not_csv"]),
         ("an\x00n.btc\n", [""]),
         (b"\xff\xfeann.btc\n", ["not CSV in UTF-8"]),
     ],

@@ -14,9 +14,9 @@ def csv_file(name: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
     """Return rows as a CSV file (RFC 4180) that is sent while it is made."""
 
     def lines() -> Iterator[str]:
-        yield _csv_line(header)
+        yield csv_line(header)
         for row in rows:
-            yield _csv_line([harmless(cell) for cell in row])
+            yield csv_line([harmless(cell) for cell in row])
 
     return _file(lines(), f"{name}.csv", "text/csv; charset=utf-8")
 
@@ -34,7 +34,8 @@ def json_file(name: str, rows: Iterable[Mapping[str, object]]) -> Response:
     return _file(lines(), f"{name}.json", "application/json")
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Return a line of CSV with its end."""
     line = io.StringIO()
     csv.writer(line).writerow(cells)
     return line.getvalue()

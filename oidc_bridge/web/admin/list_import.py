@@ -2,19 +2,17 @@
 
 from datetime import datetime
 
-from flask import Response, request, url_for
+from flask import Response, request
 from sqlalchemy import Connection
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.roles import Admin
-from oidc_bridge.storage import read
-from oidc_bridge.storage.admissions import admit, get_rule
+from oidc_bridge.storage.admissions import admit, hold_list, in_the_place_of
 from oidc_bridge.storage.list_files import ListFile, read_list
-from oidc_bridge.storage.whitelist import listings_of
 from oidc_bridge.web import bridge
 from oidc_bridge.web.admin.door import admin_views, change, check_app
-from oidc_bridge.web.admin.lists import FAULTS, MAX_NAME, changed, show_list
-from oidc_bridge.web.admin.pages import admin_page
+from oidc_bridge.web.admin.list_preview import FAULTS, changed, show_preview, version_of
+from oidc_bridge.web.admin.lists import MAX_NAME, show_list
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(
@@ -24,7 +22,6 @@ views = admin_views(
 _MAX_BODY = 1024 * 1024
 _MAX_TEXT = 600_000
 _MAX_LINES = 5_000
-_SHOWN = 100
 _TOO_LONG = f"At most {_MAX_LINES} lines can be added at once, and {_MAX_TEXT:,} characters."
 
 
@@ -38,36 +35,25 @@ def preview() -> Response:
     except BridgeError as error:
         wrong = FAULTS.get(error.code, error.detail)
         return show_list(name, wrong=wrong, given={"text": request.form.get("text", "")})
-    with read() as connection:
-        rule = get_rule(connection, name)
-        today = {(one.kind, one.who): one for one in listings_of(connection, name)}
-    news = [one for one in found.entries if today.get((one.kind, one.who)) != one]
-    return admin_page(
-        "admin/list_preview.html",
-        app=name,
-        is_open=rule.audience == "everyone",
-        found=found,
-        news=news,
-        replaced=sum((one.kind, one.who) in today for one in news),
-        most=_SHOWN,
-        faults=[(fault, FAULTS.get(fault.code, fault.detail)) for fault in found.faults[:_SHOWN]],
-        text=text,
-        keep_url=url_for("admin_list_import.keep"),
-        back_url=url_for("admin_lists.overview", app=name),
-    )
+    return show_preview(name, text, found)
 
 
 @views.post("/keep")
 def keep() -> Response:
     """Put on the list whom the text names; lines with faults are left out, as was shown."""
-    name, browser = _read_app(), check_form()
-    found = _read(_read_text())
+    name, browser, version = _read_app(), check_form(), field("version")
+    text = _read_text()
+    found = _read(text)
 
-    def put(connection: Connection, admin: Admin, now: datetime) -> Response:
+    def put(connection: Connection, admin: Admin, now: datetime) -> Response | None:
+        hold_list(connection, name)
+        if version_of(in_the_place_of(connection, name, found.entries)) != version:
+            return None
         count = admit(connection, name, found.entries, now=now, by=admin.account_id)
         return changed(name, "added", count, now)
 
-    return change("change apps", put, browser=browser, app=name)
+    done = change("change apps", put, browser=browser, app=name)
+    return done or show_preview(name, text, found, is_changed_meanwhile=True)
 
 
 def _read_app() -> str:
@@ -95,7 +81,7 @@ def _read_text() -> str:
     if file is None or not file.filename:
         return request.form.get("text", "")
     try:
-        return str(file.read(), "utf-8-sig")
+        return str(file.read(), "utf-8")
     except UnicodeDecodeError as error:
         raise BridgeError("list_not_text", "not UTF-8") from error
 
@@ -104,7 +90,7 @@ def _read(text: str) -> ListFile:
     """Return what the text says.
 
     Raises:
-        BridgeError: ``list_not_text``, ``list_invalid``, ``list_empty``, ``list_too_long``.
+        BridgeError: ``list_not_text``, ``list_empty``, ``list_too_long``.
     """
     if "\0" in text:
         raise BridgeError("list_not_text", "NUL")

@@ -8,19 +8,20 @@ from typing import Any, get_args
 from flask import Response, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import MAX_NOTE
+from oidc_bridge.apps.spelling import MAX_NOTE, as_typed
 from oidc_bridge.errors import BridgeError, PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
-from oidc_bridge.storage.admissions import admit, remove_entry
+from oidc_bridge.storage.admissions import admit, hold_list, in_the_place_of, remove_entry
 from oidc_bridge.storage.app_directory import Entry, addresses_of, entries_of, find_app
-from oidc_bridge.storage.list_files import COLUMNS, read_entry
-from oidc_bridge.storage.undo import undo_list
+from oidc_bridge.storage.list_files import COLUMNS, ListFile, read_entry
+from oidc_bridge.storage.undo import last_of_list, undo_list
 from oidc_bridge.storage.whitelist import WhoKind
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
-from oidc_bridge.web.admin.exports import csv_file
-from oidc_bridge.web.admin.moments import Undo, name_of, take_back, undo_at
+from oidc_bridge.web.admin.exports import csv_file, csv_line
+from oidc_bridge.web.admin.list_preview import FAULTS, changed, show_preview
+from oidc_bridge.web.admin.moments import Undo, name_of, take_back
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.session import check_form, field
 
@@ -37,16 +38,6 @@ views = admin_views(
 )
 
 MAX_NAME = 300
-FAULTS = {
-    "who_malformed": "This is no address (SP…), no name (ann.btc) and no pattern (*.example.btc).",
-    "until_malformed": "Write the day as 2027-01-31.",
-    "until_past": "This day is over.",
-    "note_malformed": "The note is too long, or has signs that cannot be seen.",
-    "who_twice": "They are there twice.",
-    "row_malformed": "A line has at most three cells: who, until, note.",
-    "list_invalid": "This is no CSV: a quote that begins must end.",
-    "list_not_text": "This is no text in UTF-8. A spreadsheet can save it so: “CSV UTF-8”.",
-}
 _PAGE, _AT_ONCE = 50, 500
 _KINDS = get_args(WhoKind)
 
@@ -64,10 +55,11 @@ def show_list(name: str, *, wrong: str = "", given: Any = None) -> Response:
         PageError: ``not_found``.
     """
     check_app("read apps", name)
-    find, after = argument("find").strip(), _read_after()
+    find, after, now = argument("find").strip(), _read_after(), bridge().clock()
     with read() as connection:
         known = find_app(connection, name)
         found = entries_of(connection, name, find=find, after=after, at_most=_PAGE + 1)
+        undoable = last_of_list(connection, name, now=now, by=the_admin().account_id)
     if known is None:
         raise PageError("not_found", "no such app", status=404)
     kept: dict[str, Any] = {"app": name, **({"find": find} if find else {})}
@@ -81,9 +73,9 @@ def show_list(name: str, *, wrong: str = "", given: Any = None) -> Response:
         find=find,
         wrong=wrong,
         given=given or {},
-        now=bridge().clock(),
+        now=now,
         may_change=the_admin().may("change apps", app=name),
-        undo_at=undo_at(),
+        undo_at=name_of(undoable) if undoable else "",
         flash=_flash(),
         first_url=url_for("admin_lists.overview", **kept) if after else None,
         next_url=url_for("admin_lists.overview", **kept, **more) if last else None,
@@ -92,7 +84,7 @@ def show_list(name: str, *, wrong: str = "", given: Any = None) -> Response:
 
 @views.post("/add")
 def add() -> Response:
-    """Put somebody on the list, in the place of an earlier entry of theirs."""
+    """Put somebody on the list; what would replace an earlier entry of theirs is shown first."""
     browser, name = check_form(), field("app", limit=MAX_NAME)
     check_app("change apps", name)
     given = {"who": field("who", limit=300), "until": field("until", limit=40)}
@@ -103,11 +95,15 @@ def add() -> Response:
     except BridgeError as error:
         return show_list(name, wrong=FAULTS[error.code], given=given)
 
-    def put(connection: Connection, admin: Admin, now: datetime) -> Response:
+    def put(connection: Connection, admin: Admin, now: datetime) -> Response | None:
+        hold_list(connection, name)
+        if any(one != entry for one in in_the_place_of(connection, name, [entry]).values()):
+            return None
         count = admit(connection, name, [entry], now=now, by=admin.account_id)
         return changed(name, "added", count, now)
 
-    return change("change apps", put, browser=browser, app=name)
+    done = change("change apps", put, browser=browser, app=name)
+    return done or show_preview(name, csv_line([who, until, given["note"]]), ListFile([entry], []))
 
 
 @views.post("/remove")
@@ -148,12 +144,6 @@ def download() -> Response:
     return csv_file("who-may-sign-in", COLUMNS, _every(name))
 
 
-def changed(name: str, done: str, count: int, now: datetime) -> Response:
-    """Lead back to the list, which says what was done and offers to take it back."""
-    at: dict[str, Any] = {"at": name_of(now)} if count else {}
-    return see_other(url_for("admin_lists.overview", app=name, done=done, count=count, **at))
-
-
 def _every(name: str) -> Iterator[Sequence[str]]:
     """Give the lines of the file. Between two pages no connection is held: whoever reads slowly
     keeps none from others."""
@@ -173,7 +163,7 @@ def _every(name: str) -> Iterator[Sequence[str]]:
 def _line(entry: Entry, address: str) -> Sequence[str]:
     one = entry.listing
     who = address if one.kind == "account" else one.who
-    return who, one.until.isoformat() if one.until else "", one.note
+    return who, as_typed(one.until) if one.until else "", one.note
 
 
 def _read_kind(text: str) -> WhoKind:
