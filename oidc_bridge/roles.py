@@ -66,6 +66,9 @@ class Admin:
     role: Role
     apps: frozenset[str] = frozenset()
 
+    def __str__(self) -> str:
+        return " ".join((self.role, *sorted(self.apps)))
+
     @property
     def is_limited(self) -> bool:
         """Whether they see and change their own apps only."""

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 import click
 from sqlalchemy import Connection
 
+from oidc_bridge.apps.spelling import read_app_name
 from oidc_bridge.cli.owner import how_to_own, make_token
 from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.factory import open_database
-from oidc_bridge.roles import ROLES, Role
+from oidc_bridge.roles import ROLES, Admin, Role
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.admins import admins, remove_admin, set_role
+from oidc_bridge.storage.admins import admins, hold_roles, remove_admin, roles_of, set_role
 from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.people import find_person
 
@@ -36,20 +37,15 @@ def add(context: click.Context, who: str, role: Role, apps: tuple[str, ...]) -> 
     """
     if apps and role != "app manager":
         raise click.UsageError("--app is for an app manager: the other roles see all apps")
-    now = datetime.now(UTC)
+    now, named = datetime.now(UTC), frozenset(map(read_app_name, apps))
 
     def give(connection: Connection) -> None:
         account_id = find_person(connection, who)
-        set_role(connection, account_id, role, apps=apps, now=now)
-        record(
-            connection,
-            "role given",
-            now=now,
-            account_id=account_id,
-            by=COMMAND_LINE,
-            role=role,
-            apps=" ".join(apps),
-        )
+        hold_roles(connection)
+        before = roles_of(connection, [account_id]).get(account_id, "")
+        set_role(connection, account_id, role, apps=named, now=now)
+        told = {"role": role, "before": str(before), "after": str(Admin("", role, named))}
+        record(connection, "role given", now=now, account_id=account_id, by=COMMAND_LINE, **told)
 
     with open_database(settings_of(context)):
         write(give)
@@ -70,9 +66,12 @@ def remove(context: click.Context, who: str) -> None:
 
     def take(connection: Connection) -> bool:
         account_id = find_person(connection, who)
+        hold_roles(connection)
+        before = roles_of(connection, [account_id]).get(account_id, "")
         if not remove_admin(connection, account_id):
             return False
-        record(connection, "role taken", now=now, account_id=account_id, by=COMMAND_LINE)
+        told = {"by": COMMAND_LINE, "before": str(before), "after": ""}
+        record(connection, "role taken", now=now, account_id=account_id, **told)
         return True
 
     with open_database(settings_of(context)):

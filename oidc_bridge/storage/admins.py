@@ -1,7 +1,7 @@
 """Admins: who has which role, and the one-time tokens by which somebody becomes an owner."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, ForeignKey, Text, bindparam, delete, insert, select
@@ -88,10 +88,23 @@ def find_admin(connection: Connection, account_id: str) -> Admin | None:
     return Admin(account_id, rows[0].role, frozenset(row.app for row in rows if row.app))
 
 
-def roles_of(connection: Connection, account_ids: Sequence[str]) -> Mapping[str, Role]:
+def roles_of(connection: Connection, account_ids: Sequence[str]) -> Mapping[str, Admin]:
     """Return the role of each of these accounts that has one, also of those that are blocked."""
-    rows = connection.execute(select(_A.account_id, _A.role).where(_A.account_id.in_(account_ids)))
-    return {row.account_id: row.role for row in rows}
+    rows = connection.execute(
+        select(_A.account_id, _A.role, _M.app)
+        .outerjoin(_M, _M.account_id == _A.account_id)
+        .where(_A.account_id.in_(account_ids))
+    )
+    found: dict[str, Admin] = {}
+    for account_id, role, app in rows:
+        before = found.get(account_id, Admin(account_id, role))
+        found[account_id] = replace(before, apps=before.apps | {app} - {None})
+    return found
+
+
+def hold_roles(connection: Connection) -> None:
+    """Let nobody else give or take a role until the transaction ends."""
+    connection.execute(_OWNERS)
 
 
 def admins(connection: Connection) -> Sequence[KnownAdmin]:

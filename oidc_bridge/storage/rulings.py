@@ -247,6 +247,7 @@ def _record_decisions(
     connection: Connection, requests: Sequence[AccessRequest], *, now: datetime, **more: str
 ) -> None:
     outcome = str(requests[0].outcome)
+    kind = "access approved" if outcome == "approved" else "access declined"
     events = [
         {
             "account_id": request.account_id,
@@ -258,7 +259,7 @@ def _record_decisions(
         }
         for request in requests
     ]
-    record_all(connection, f"access {outcome}", events, now=now)
+    record_all(connection, kind, events, now=now)
 
 
 def _told(rule: AppRule | None) -> str:

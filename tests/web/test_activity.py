@@ -85,10 +85,23 @@ def kinds_in(source: str) -> Iterator[str]:
         if not isinstance(function, ast.FunctionDef):
             continue
         for call in ast.walk(function):
-            if not isinstance(call, ast.Call) or ast.unparse(call.func) != "record":
-                continue
-            if any(keyword.arg == "account_id" for keyword in call.keywords):
+            if isinstance(call, ast.Call) and is_about_account(call, function):
                 yield from texts_of(call.args[1], function)
+
+
+def is_about_account(call: ast.Call, function: ast.FunctionDef) -> bool:
+    match ast.unparse(call.func):
+        case "record":
+            return any(keyword.arg == "account_id" for keyword in call.keywords)
+        case "record_all":
+            # What each event has is in a dict of the same function.
+            return any(
+                isinstance(key, ast.Constant) and key.value == "account_id"
+                for one in ast.walk(function)
+                if isinstance(one, ast.Dict)
+                for key in one.keys
+            )
+    return False
 
 
 def texts_of(node: ast.expr, function: ast.FunctionDef) -> list[str]:
@@ -121,9 +134,12 @@ def land():
     kind = "one" if x else "two"
     record(connection, kind, now=now, account_id=a)
     record(connection, "three", now=now, client_id=c)
+    record_all(connection, "four", [{"account_id": a}], now=now)
+def list_all():
+    record_all(connection, "five", [{"app": a}], now=now)
 """
 
-    assert set(kinds_in(source)) == {"one", "two"}
+    assert set(kinds_in(source)) == {"one", "two", "four"}
 
 
 def test_a_full_life_is_told_in_words(life: Life) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.admins import set_role, take_admin_token
+from oidc_bridge.storage.admins import roles_of, set_role, take_admin_token
 from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session
@@ -78,15 +78,11 @@ def take() -> Response:
     def become_owner(connection: Connection, session: Session, now: datetime) -> None:
         if not take_admin_token(connection, given, now=now):
             raise PageError("admin_token_unknown")
-        set_role(connection, session.account_id, "owner", now=now)
-        record(
-            connection,
-            "role given",
-            now=now,
-            account_id=session.account_id,
-            by="token",
-            role="owner",
-        )
+        account_id = session.account_id
+        before = str(roles_of(connection, [account_id]).get(account_id, ""))
+        set_role(connection, account_id, "owner", now=now)
+        told = {"by": "token", "role": "owner", "before": before, "after": "owner"}
+        record(connection, "role given", now=now, account_id=account_id, **told)
 
     change(become_owner)
     return see_other(url_for("admin_home.overview"))

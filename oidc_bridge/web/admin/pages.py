@@ -8,6 +8,7 @@ from oidc_bridge.roles import Right
 from oidc_bridge.web import page
 from oidc_bridge.web.admin.door import count_waiting, the_admin
 from oidc_bridge.web.cards import short_address
+from oidc_bridge.web.fresh import CONFIRMED
 from oidc_bridge.web.session import form_token, get_browser
 
 _MAX_ARGUMENT = 300
@@ -56,6 +57,7 @@ def admin_page(template: str, *, status: int = 200, **context: object) -> Respon
         csrf=form_token(get_browser()),
         places=places,
         admin=admin,
+        confirmed=CONFIRMED if argument("done") == "confirmed" else "",
         **context,
     )
 

@@ -1,5 +1,6 @@
 """Giving roles and taking them: nobody gets one before the owner has seen whom it goes to."""
 
+import html
 import re
 from collections.abc import Callable
 
@@ -79,10 +80,69 @@ def test_an_owner_gives_a_role_and_takes_it_away(app: Flask, an_admin: Admins) -
     both = frozenset({"https://chat.example", "https://bot.example"})
     assert role_of(app, account) == Admin(account, "app manager", both)
     by = account_of(app, owner)
-    told = {"by": by, "role": "app manager", "before": "", "apps": apps}
+    after = "app manager https://bot.example https://chat.example"
+    told = {"by": by, "role": "app manager", "before": "", "after": after}
     assert events_of_kind(app, "role given") == [(account, told)]
-    owner.press_on(ROLES, f"{ROLES}/{account}/take", confirm="yes")
+    question = owner.press_on(ROLES, f"{ROLES}/{account}/take").text
+    assert bob.wallet.address.c32 in question
+    assert after in question
+    owner.post(f"{ROLES}/{account}/take", fields_of(question, f"{ROLES}/{account}/take"))
     assert bob.get("/admin").status_code == 403
+    assert events_of_kind(app, "role taken") == [
+        (account, {"by": by, "before": after, "after": ""})
+    ]
+
+
+def test_an_app_is_added_to_those_that_a_manager_has(app: Flask, an_admin: Admins) -> None:
+    owner, bob = an_admin("owner"), an_admin("app manager", apps=("https://chat.example",))
+    account = account_of(app, bob)
+
+    page = owner.get(f"{ROLES}?change={account}").text
+    assert f'value="{bob.wallet.address.c32}"' in page
+    assert "<option selected>app manager</option>" in page
+    assert 'name="apps" value="https://chat.example"' in page
+    give(owner, bob.wallet.address.c32, "app manager", apps="https://chat.example, element:")
+
+    assert role_of(app, account) == Admin(
+        account, "app manager", frozenset({"https://chat.example", "element:"})
+    )
+
+
+def test_an_app_is_kept_by_the_name_that_rules_have_for_it(app: Flask, an_admin: Admins) -> None:
+    owner, bob = an_admin("owner"), an_admin(None)
+
+    give(owner, bob.wallet.address.c32, "app manager", apps="https://Chat.example:443/,element:")
+
+    found = role_of(app, account_of(app, bob))
+    assert found is not None
+    assert found.apps == {"https://chat.example", "element:"}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["chat.example", "https://chat.example <b>x</b>", "https://*.a.b"]
+)
+def test_what_is_no_app_is_told_at_the_field_and_stays_there(
+    app: Flask, an_admin: Admins, wrong: str
+) -> None:
+    owner, bob = an_admin("owner"), an_admin(None)
+
+    answer = ask(owner, bob.wallet.address.c32, "app manager", apps=wrong)
+
+    assert answer.status_code == 400
+    assert f'name="apps" value="{html.escape(wrong)}"' in answer.text
+    assert 'id="apps-wrong"' in answer.text
+    assert count_admins(app) == 1
+
+
+def test_a_manager_may_have_many_apps(app: Flask, an_admin: Admins) -> None:
+    owner, bob = an_admin("owner"), an_admin(None)
+    apps = [f"https://a-rather-long-name-{number}.example" for number in range(200)]
+
+    give(owner, bob.wallet.address.c32, "app manager", apps=" ".join(apps))
+
+    found = role_of(app, account_of(app, bob))
+    assert found is not None
+    assert len(found.apps) == 200
 
 
 def test_nothing_is_given_before_the_yes(app: Flask, an_admin: Admins) -> None:
@@ -214,6 +274,29 @@ def test_of_two_owners_the_second_is_told(app: Flask, an_admin: Admins) -> None:
     assert role_of(app, account) == Admin(account, "auditor")
 
 
+def test_apps_that_another_owner_gave_meanwhile_are_not_written_over(
+    app: Flask, an_admin: Admins
+) -> None:
+    owner, bob = an_admin("owner"), an_admin("app manager", apps=("https://a.example",))
+    account, both = account_of(app, bob), {"https://a.example", "https://b.example"}
+    form = dict(fields_of(ask(owner, bob.wallet.address.c32, "app manager").text, GIVE))
+    change(app, lambda c: set_role(c, account, "app manager", apps=both, now=NOW))
+
+    assert owner.post(GIVE, form).status_code == 409
+    assert role_of(app, account) == Admin(account, "app manager", frozenset(both))
+
+
+def test_a_role_that_was_not_shown_is_not_taken(app: Flask, an_admin: Admins) -> None:
+    owner, bob = an_admin("owner"), an_admin("auditor")
+    account = account_of(app, bob)
+    url = f"{ROLES}/{account}/take"
+    form = dict(fields_of(owner.press_on(ROLES, url).text, url))
+    change(app, lambda c: set_role(c, account, "owner", now=NOW))
+
+    assert owner.post(url, form).status_code == 409
+    assert role_of(app, account) == Admin(account, "owner")
+
+
 def test_who_has_gone_meanwhile_gets_no_role(app: Flask, an_admin: Admins) -> None:
     owner, bob = an_admin("owner"), an_admin(None)
     form = dict(fields_of(ask(owner, bob.wallet.address.c32, "admin").text, GIVE))
@@ -225,7 +308,8 @@ def test_who_has_gone_meanwhile_gets_no_role(app: Flask, an_admin: Admins) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"role": "king"}, {"role": ""}, {"who": "a\0"}, {"apps": "a\0"}, {"apps": "x" * 4001}]
+    "wrong",
+    [{"role": "king"}, {"role": ""}, {"who": "a\0"}, {"apps": "a\0"}, {"apps": "x" * 20_001}],
 )
 def test_a_form_that_is_not_ours_gives_nothing(
     app: Flask, an_admin: Admins, wrong: dict[str, str]
@@ -268,7 +352,9 @@ def test_a_role_is_not_given_from_a_browser_that_was_left_open(
 
     assert answer.location.startswith("/sign-in/")
     assert count_admins(app) == 1
-    assert owner.prove(answer.location).location.startswith(ROLES)
+    back = owner.prove(answer.location).location
+    assert back.startswith(ROLES)
+    assert "Thank you, it is you." in owner.get(back).text
 
 
 def test_a_blocked_admin_can_be_given_another_role(app: Flask, an_admin: Admins) -> None:
