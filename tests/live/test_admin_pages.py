@@ -136,6 +136,32 @@ def at_admin_secret(world: World, owner: Visitor, others: MakeVisitor) -> None:
     expect(owner.page.get_by_text("shown this once")).to_be_visible()
 
 
+def at_admin_secrets(world: World, owner: Visitor, others: MakeVisitor) -> None:
+    """Of a client that has two, of which one can be ended."""
+    client_id = f"two-{new_person().account}"
+    world.bridge.run("client", "add", client_id, "--redirect-uri", "https://two.invalid/back")
+    world.bridge.run("client", "secret", client_id)
+    at_admin(f"/clients/{client_id}")(world, owner, others)
+    expect(owner.page.get_by_role("button", name="End it")).to_have_count(2)
+
+
+def at_admin_role_change(world: World, owner: Visitor, others: MakeVisitor) -> None:
+    """An app manager's apps stand in the form."""
+    ann = SignsAs(new_person())
+    others(signer=ann).sign_in(remember=True)
+    role = ("--role", "app manager", "--app", LISTED, "--app", SCOPED)
+    world.bridge.run("admin", "add", ann.stx_address, *role)
+    at_admin("/roles")(world, owner, others)
+    owner.page.get_by_role("link", name=f"Change… {ann.stx_address}").click()
+    expect(owner.page.get_by_label("Apps of an app manager")).to_have_value(f"{LISTED} {SCOPED}")
+
+
+def at_admin_role_take(world: World, owner: Visitor, others: MakeVisitor) -> None:
+    at_admin_role_change(world, owner, others)
+    owner.page.get_by_role("button", name="Take away…").last.click()
+    expect(owner.page.get_by_text(f"They are app manager {LISTED}")).to_be_visible()
+
+
 def at_admin_role_give(world: World, owner: Visitor, others: MakeVisitor) -> None:
     ann = SignsAs(new_person())
     others(signer=ann).sign_in(remember=True)
@@ -203,6 +229,7 @@ def at_admin_list(world: World, owner: Visitor, others: MakeVisitor) -> None:
 def at_admin_preview(world: World, owner: Visitor, others: MakeVisitor) -> None:
     at_admin_list(world, owner, others)
     lines = "bob.btc,2099-01-31,a note\n@carol:example.org\ncarol.btc,2020-01-01\nann.btc\n"
+    lines += "*.team.btc,2099-01-31,Another note than the one that is there\n"
     owner.page.get_by_label("One on each line").fill(lines)
     owner.page.get_by_role("button", name="Look at it first").click()
     expect(owner.page.get_by_role("heading", name="2 lines that cannot")).to_be_visible()
@@ -283,6 +310,8 @@ def at_admin_block(world: World, owner: Visitor, others: MakeVisitor) -> None:
 PAGES: dict[str, State] = {
     "admin-home": at_admin(""),
     "admin-roles": at_admin("/roles"),
+    "admin-role-change": at_admin_role_change,
+    "admin-role-take": at_admin_role_take,
     "admin-role-give": at_admin_role_give,
     "admin-role-fault": at_admin_role_fault,
     "admin-apps": at_admin("/apps?sort=people&way=down"),
@@ -313,6 +342,7 @@ PAGES: dict[str, State] = {
     "admin-client-preview": at_admin_client_preview,
     "admin-client-new": at_admin_client_new,
     "admin-client-secret": at_admin_secret,
+    "admin-client-secrets": at_admin_secrets,
     "admin-keys": at_admin("/keys"),
     "admin-health": at_admin("/health"),
 }
