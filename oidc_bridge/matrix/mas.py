@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oidc_bridge.errors import BridgeError
-from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted, read_server_name
 
 # Crockford's letters: no I, L, O, U. The first cannot be more than 7: a ULID has 128 bits.
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -60,13 +60,13 @@ def addresses_of(base: str, provider_id: str, server_name: str) -> Addresses:
     """Return what follows from the public address of a MAS.
 
     Raises:
-        BridgeError: ``homeserver_invalid``; ``server_name_missing``, since MAS lives at another
-            host than its homeserver.
+        BridgeError: ``homeserver_invalid``, ``server_name_invalid``; ``server_name_missing``, since
+            MAS lives at another host than its homeserver.
     """
     callback, backchannel = callback_uri(base, provider_id), backchannel_uri(base, provider_id)
     if not server_name:
         raise BridgeError("server_name_missing", "give the right half of its Matrix IDs")
-    return Addresses(callback, backchannel, server_name)
+    return Addresses(callback, backchannel, read_server_name(server_name))
 
 
 def sso_uri(mas: Mas) -> str:

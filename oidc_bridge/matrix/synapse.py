@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted
+from oidc_bridge.matrix.homeserver import USED_SCOPES, Addresses, base_of, quoted, read_server_name
 from oidc_bridge.origins import read_origin
 
 # Stored with every user as "oidc-stacks": another value would orphan everybody.
@@ -44,12 +44,12 @@ def addresses_of(homeserver: str, server_name: str = "") -> Addresses:
     """Return what follows from a Synapse's ``public_baseurl``.
 
     Raises:
-        BridgeError: ``homeserver_invalid``.
+        BridgeError: ``homeserver_invalid``, ``server_name_invalid``.
     """
     return Addresses(
         callback_uri(homeserver),
         backchannel_uri(homeserver),
-        server_name or server_name_of(homeserver),
+        read_server_name(server_name or server_name_of(homeserver)),
     )
 
 

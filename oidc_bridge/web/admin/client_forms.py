@@ -22,7 +22,8 @@ def read_new_client(form: Mapping[str, str]) -> Client:
     """Return the client that a form describes.
 
     Raises:
-        BridgeError: ``homeserver_invalid``, ``server_name_missing``.
+        BridgeError: ``homeserver_invalid``, ``server_name_missing``,
+            ``server_name_invalid``.
         PageError: ``form_malformed``.
     """
     match form.get("kind"):
