@@ -18,11 +18,13 @@ from oidc_bridge.roles import (
 )
 from oidc_bridge.storage import read
 from oidc_bridge.storage.admins import AdminRow, add_admin_token, find_admin
+from oidc_bridge.storage.admissions import admit
 from oidc_bridge.storage.deletion import delete_account
 from oidc_bridge.storage.joining import join_accounts
 from oidc_bridge.storage.ledger import SOMEBODY_GONE, EventRow, record
 from oidc_bridge.storage.notes import NOTE_CHANGED, find_note, set_note
 from oidc_bridge.storage.people import block
+from oidc_bridge.storage.whitelist import AppRule, Listing, find_rule, listings_of, set_rule
 from oidc_bridge.web.admin.door import RIGHT_OF
 from tests.conftest import Clock
 from tests.driver import ISSUER, Person, fields_of
@@ -30,6 +32,58 @@ from tests.fakes import NOW, FakeWallet
 from tests.web.admin.conftest import account_of, change
 
 TOKEN = "t" * 43
+# Who comes in, written out once more: o(wner), a(dmin), (app) m(anager), (auditor) r. What
+# changes roles and keys is an owner's, and nothing that changes anything is an auditor's.
+EXPECTED = {
+    "admin_home.overview": "oamr",
+    "admin_apps.overview": "oamr",
+    "admin_apps.one": "oamr",
+    "admin_apps.rule": "oam",
+    "admin_apps.undo": "oam",
+    "admin_app_add.look": "oa",
+    "admin_app_events.overview": "oamr",
+    "admin_app_scopes.overview": "oamr",
+    "admin_app_scopes.keep": "oam",
+    "admin_app_scopes.undo": "oam",
+    "admin_lists.overview": "oamr",
+    "admin_lists.download": "oamr",
+    "admin_lists.add": "oam",
+    "admin_lists.remove": "oam",
+    "admin_lists.undo": "oam",
+    "admin_list_import.preview": "oam",
+    "admin_list_import.keep": "oam",
+    "admin_requests.overview": "oamr",
+    "admin_requests.decide": "oam",
+    "admin_people.overview": "oar",
+    "admin_people.person": "oar",
+    "admin_people.block": "oa",
+    "admin_people.unblock": "oa",
+    "admin_people.sign_out": "oa",
+    "admin_people.note": "oa",
+    "admin_why.ask": "oar",
+    "admin_clients.overview": "oar",
+    "admin_clients.client": "oar",
+    "admin_clients.rotate": "oa",
+    "admin_clients.end_secret": "oa",
+    "admin_clients.unknown_apps": "oa",
+    "admin_client_addresses.check": "oa",
+    "admin_client_new.new": "oa",
+    "admin_client_new.prove": "oa",
+    "admin_client_new.preview": "oa",
+    "admin_client_new.register": "oa",
+    "admin_client_trial.ask": "oar",
+    "admin_events.overview": "oar",
+    "admin_events.export": "oar",
+    "admin_keys.overview": "oar",
+    "admin_keys.rotate": "o",
+    "admin_health.overview": "oar",
+    "admin_team.overview": "oar",
+    "admin_team.choose": "o",
+    "admin_team.give": "o",
+    "admin_team.take": "o",
+}
+LETTERS = {"owner": "o", "admin": "a", "app manager": "m", "auditor": "r", None: "-"}
+OWN, FOREIGN = "https://own.example", "https://foreign.example"
 # Whoever is no admin yet comes here; see `web.admin.home`.
 DOOR = {"admin_door.begin", "admin_door.token", "admin_door.take"}
 
@@ -50,6 +104,7 @@ def test_every_route_has_a_right_and_every_right_a_route_that_is_there(app: Flas
     endpoints = {endpoint for endpoint, _, _ in routes(app)}
 
     assert set(RIGHT_OF) == endpoints
+    assert set(EXPECTED) == endpoints
 
 
 def test_every_right_is_somebodys() -> None:
@@ -71,9 +126,36 @@ def test_n_every_route_by_every_role(
             if method == "GET"
             else person.post(path, {"csrf": csrf, "confirm": "no"})
         )
-        lets_in = role is not None and Admin("", role).may(RIGHT_OF[endpoint])
+        lets_in = LETTERS[role] in EXPECTED[endpoint]
         assert (answer.status_code != 403) == lets_in, f"{method} {path} by {role}"
         assert answer.status_code < 500, f"{method} {path} by {role}"
+
+
+def test_an_app_manager_reads_and_changes_nothing_of_another_app_by_any_route(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    secret = "a note about another app"
+    listing = Listing("name", "bob.btc", note=secret)
+    rule = AppRule(FOREIGN, "alone", "listed", note=secret)
+    change(app, lambda c: set_rule(c, AppRule(OWN, "allow", "listed"), now=NOW))
+    change(app, lambda c: set_rule(c, rule, now=NOW))
+    change(app, lambda c: admit(c, FOREIGN, [listing], now=NOW))
+    manager = an_admin("app manager", apps=(OWN,))
+    csrf = fields_of(manager.account_page(), "/account/sign-out")["csrf"]
+    # Each form takes what it knows of these.
+    form = {"csrf": csrf, "app": FOREIGN, "confirm": "yes", "version": "", "at": "1"}
+    form |= {"say": "allow", "audience": "everyone", "until": "", "note": ""}
+    form |= {"who": "bob.btc", "kind": "name", "text": "eve.btc", "decide": "approve", "reason": ""}
+
+    for _, method, path in routes(app):
+        if method == "GET":
+            assert secret not in manager.get(f"{path}?app={FOREIGN}&find=about").text, path
+        else:
+            assert secret not in manager.post(path, dict(form)).text, path
+
+    with app.app_context(), read() as connection:
+        assert find_rule(connection, FOREIGN) == rule
+        assert listings_of(connection, FOREIGN) == [listing]
 
 
 def test_nobody_gets_the_door_and_no_form_is_taken_from_them(app: Flask) -> None:
