@@ -87,14 +87,14 @@ def known_apps(
     """Return apps that a rule names, that people use or ask for.
 
     Args:
-        find: only names that hold this.
+        find: only names that hold this, whatever its case.
         of: only these, if given.
         order: by what; those alike are by name, and those without it come last.
     """
     every = _names(of).subquery()
     wanted = select(every.c.name).where(every.c.name != "")
     if find:
-        wanted = wanted.where(every.c.name.contains(find, autoescape=True))
+        wanted = wanted.where(every.c.name.icontains(find, autoescape=True))
     ordered = _in_order(wanted, order, descending=descending).offset(skip).limit(at_most)
     return _describe(connection, connection.execute(ordered).scalars().all())
 
@@ -272,12 +272,12 @@ def entries_of(
     """Return who is on an app's list, from behind *after* (kind and who) on; in two questions.
 
     Args:
-        find: only entries that hold this in whom or in what is noted.
+        find: only entries that hold this in whom or in what is noted, whatever its case.
     """
     query = select(_L.kind, _L.who, _L.until, _L.note, _L.added_at).where(_L.app == app)
     if find:
-        spelt = [_L.who.contains(text, autoescape=True) for text in {find.lower(), find.upper()}]
-        query = query.where(or_(*spelt, _L.note.contains(find, autoescape=True)))
+        held = [column.icontains(find, autoescape=True) for column in (_L.who, _L.note)]
+        query = query.where(or_(*held))
     if after is not None:
         kind, who = after
         query = query.where(_L.kind >= kind, or_(_L.kind > kind, _L.who > who))

@@ -59,7 +59,7 @@ def overview() -> Response:
     with read() as connection:
         found = known_apps(
             connection,
-            find=find.lower(),
+            find=find,
             of=admin.apps if admin.is_limited else None,
             order=order,
             descending=descending,

@@ -192,6 +192,15 @@ def some_apps(app: Flask) -> None:
     change(app, lambda connection: connection.execute(insert(ConsentRow), rows))
 
 
+@pytest.mark.parametrize("find", ["MyWiki", "mywiki", "CLIENT:MY"])
+def test_an_app_is_found_whatever_the_case(
+    app: Flask, an_admin: Callable[..., Person], find: str
+) -> None:
+    change(app, lambda c: set_rule(c, AppRule("client:MyWiki", "allow"), now=NOW))
+
+    assert names_in(an_admin("admin").get(f"/admin/apps?find={find}").text) == ["client:MyWiki"]
+
+
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [

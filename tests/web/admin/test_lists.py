@@ -536,3 +536,15 @@ def test_the_list_is_paged_and_searched_and_asks_as_often(app: Flask, an_admin: 
         f"n{n:03}.btc" for n in range(10, 20)
     ]
     assert "Nobody" in admin.get(f"{PAGE}&find=%25").text
+
+
+@pytest.mark.parametrize("find", ["Berlin", "berlin", "BERLIN", "Zed", "Grüße"])
+def test_an_entry_is_found_by_its_name_and_note_whatever_the_case(
+    app: Flask, an_admin: Admins, find: str
+) -> None:
+    put(app, Listing("name", "zed.btc", None, "Team Berlin, Grüße"), Listing("name", "bob.btc"))
+
+    found = an_admin("admin").get(f"{PAGE}&find={find}").text
+
+    assert "zed.btc" in found
+    assert "bob.btc" not in found
