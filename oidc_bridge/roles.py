@@ -67,7 +67,7 @@ class Admin:
     apps: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
-        return " ".join((self.role, *sorted(self.apps)))
+        return f"{self.role}: {' '.join(sorted(self.apps))}" if self.apps else self.role
 
     @property
     def is_limited(self) -> bool:

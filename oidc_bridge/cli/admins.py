@@ -24,32 +24,44 @@ def admin() -> None:
 
 @admin.command()
 @click.argument("who")
-@click.option("--role", type=click.Choice(ROLES), default="owner", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), help="Needed once somebody is an owner.")
 @click.option("--app", "apps", multiple=True, help="An app manager's app; repeatable.")
 @click.pass_context
-def add(context: click.Context, who: str, role: Role, apps: tuple[str, ...]) -> None:
-    """Give a person a role in the place of the one that they have.
+def add(context: click.Context, who: str, role: Role | None, apps: tuple[str, ...]) -> None:
+    """Give a person a role in the place of the one that they have, and its apps.
+
+    While nobody is an owner, they become one if no role is named.
 
     \b
     Examples:
       oidc-bridge admin add alice.btc
+      oidc-bridge admin add alice.btc --role owner
       oidc-bridge admin add bob.btc --role "app manager" --app https://chat.example
     """
     if apps and role != "app manager":
         raise click.UsageError("--app is for an app manager: the other roles see all apps")
     now, named = datetime.now(UTC), frozenset(map(read_app_name, apps))
 
-    def give(connection: Connection) -> None:
-        account_id = find_person(connection, who)
+    def give(connection: Connection) -> Role:
         hold_roles(connection)
+        wanted = Admin(find_person(connection, who), role or _first_role(connection), named)
+        account_id = wanted.account_id
         before = roles_of(connection, [account_id]).get(account_id, "")
-        set_role(connection, account_id, role, apps=named, now=now)
-        told = {"role": role, "before": str(before), "after": str(Admin("", role, named))}
+        set_role(connection, account_id, wanted.role, apps=named, now=now)
+        told = {"role": wanted.role, "before": str(before), "after": str(wanted)}
         record(connection, "role given", now=now, account_id=account_id, by=COMMAND_LINE, **told)
+        return wanted.role
 
     with open_database(settings_of(context)):
-        write(give)
-    click.echo(f"{who} is {role} now")
+        given = write(give)
+    click.echo(f"{who} is {given} now")
+
+
+def _first_role(connection: Connection) -> Role:
+    """Return owner while nobody is one: they alone can give the other roles."""
+    if any(one.admin.role == "owner" for one in admins(connection)):
+        raise click.UsageError(f"say which: --role {', '.join(ROLES)}")
+    return "owner"
 
 
 @admin.command()

@@ -159,7 +159,7 @@ def at_admin_role_change(world: World, owner: Visitor, others: MakeVisitor) -> N
 def at_admin_role_take(world: World, owner: Visitor, others: MakeVisitor) -> None:
     at_admin_role_change(world, owner, others)
     owner.page.get_by_role("button", name="Take away…").last.click()
-    expect(owner.page.get_by_text(f"They are app manager {LISTED}")).to_be_visible()
+    expect(owner.page.get_by_text(f"They are app manager: {LISTED}")).to_be_visible()
 
 
 def at_admin_role_give(world: World, owner: Visitor, others: MakeVisitor) -> None:

@@ -80,7 +80,7 @@ def test_an_owner_gives_a_role_and_takes_it_away(app: Flask, an_admin: Admins) -
     both = frozenset({"https://chat.example", "https://bot.example"})
     assert role_of(app, account) == Admin(account, "app manager", both)
     by = account_of(app, owner)
-    after = "app manager https://bot.example https://chat.example"
+    after = "app manager: https://bot.example https://chat.example"
     told = {"by": by, "role": "app manager", "before": "", "after": after}
     assert events_of_kind(app, "role given") == [(account, told)]
     question = owner.press_on(ROLES, f"{ROLES}/{account}/take").text
