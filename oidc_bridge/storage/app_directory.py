@@ -26,6 +26,7 @@ from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.storage import UtcTime
 from oidc_bridge.storage.access_requests import AccessRequestRow
 from oidc_bridge.storage.accounts import IdentityRow
+from oidc_bridge.storage.admins import ManagedAppRow
 from oidc_bridge.storage.apps import ClientRow
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.directory import labels_of
@@ -33,7 +34,7 @@ from oidc_bridge.storage.whitelist import AppRule, AppRuleRow, Audience, Listing
 
 Order = Literal["name", "rule", "people", "last yes", "waiting"]
 
-_R, _C, _Q, _L = AppRuleRow, ConsentRow, AccessRequestRow, ListingRow
+_R, _C, _Q, _L, _M = AppRuleRow, ConsentRow, AccessRequestRow, ListingRow, ManagedAppRow
 MANY = 1_000
 """People are counted no further."""
 _CLIENT = "client:"
@@ -84,7 +85,7 @@ def known_apps(
     skip: int = 0,
     at_most: int,
 ) -> Sequence[KnownApp]:
-    """Return apps that a rule names, that people use or ask for.
+    """Return apps that a rule names, that people use or ask for, or that are an app manager's.
 
     Args:
         find: only names that hold this, whatever its case.
@@ -100,12 +101,13 @@ def known_apps(
 
 
 def find_app(connection: Connection, name: str) -> KnownApp | None:
-    """Return one app; None if no rule names it and nobody uses it or asked for it."""
+    """Return one app; None if no rule names it, nobody uses it or asked for it, and it is no app
+    manager's."""
     (found,) = _describe(connection, [name])
     if found.say is not None or found.people:
         return found
-    asked = select(_Q.id).where(_Q.app == name).limit(1)
-    return found if connection.execute(asked).first() else None
+    known = union(select(_Q.app).where(_Q.app == name), select(_M.app).where(_M.app == name))
+    return found if connection.execute(known).first() else None
 
 
 def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
@@ -131,6 +133,7 @@ def _names(of: Collection[str] | None) -> CompoundSelect[Any]:
         select(steps.c.name).where(steps.c.name.is_not(None)),
         clients,
         select(_Q.app.label("name")),
+        select(_M.app.label("name")),
     )
     if of is None:
         return union(*parts)

@@ -113,6 +113,21 @@ def test_a_form_that_cannot_be_ours_changes_nothing(
     assert rule_of(app) is None
 
 
+def test_an_app_that_nobody_uses_yet_is_open_to_its_manager(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    manager = an_admin("app manager", apps=("https://new.example",))
+
+    page = manager.get("/admin/apps/one?app=https://new.example")
+
+    assert page.status_code == 200
+    assert "https://new.example" in manager.get("/admin/apps").text
+    for tab in ("list", "scopes", "events"):
+        assert manager.get(f"/admin/apps/{tab}?app=https://new.example").status_code == 200
+    form = {**fields_of(page.text, "/admin/apps/rule"), **RULE}
+    assert manager.post("/admin/apps/rule", form).status_code == 303
+
+
 def test_an_app_manager_sees_and_changes_their_own_app_alone(
     app: Flask, an_admin: Callable[..., Person]
 ) -> None:
