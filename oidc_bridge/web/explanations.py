@@ -135,6 +135,12 @@ _EXPLANATIONS: dict[str, Explanation] = {
         " Nothing was changed.",
         "Ask an owner of this server.",
     ),
+    "denied_above": Explanation(
+        "This app is denied by those above you",
+        "An owner or an admin denied it, and an app manager does not allow it again. Nothing was"
+        " changed.",
+        "Ask an owner or an admin of this server.",
+    ),
     "app_malformed": Explanation(
         "This is not the address of an app",
         "An app is named by its whole origin (https://chat.example), by the scheme of an app on a"

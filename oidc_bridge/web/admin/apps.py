@@ -13,7 +13,9 @@ from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
+from oidc_bridge.storage.admins import roles_of
 from oidc_bridge.storage.app_directory import KnownApp, Order, find_app, known_apps
+from oidc_bridge.storage.event_log import Filter, find_events
 from oidc_bridge.storage.rulings import replace_rule
 from oidc_bridge.storage.undo import undo_rule
 from oidc_bridge.storage.whitelist import AppRule, Audience
@@ -86,7 +88,8 @@ def one() -> Response:
     check_app("read apps", name)
     with read() as connection:
         known = find_app(connection, name)
-    may_change = the_admin().may("change apps", app=name)
+        is_held = _is_denied_above(connection, the_admin(), known, bridge().clock())
+    may_change = the_admin().may("change apps", app=name) and not is_held
     if known is None:
         # What nobody knows is shown to whoever may make a rule for it, by its one spelling.
         if not the_admin().may("add apps") or not _is_name(name):
@@ -99,6 +102,7 @@ def one() -> Response:
         day=_day_of(known.until),
         version=_version_of(known),
         may_change=may_change,
+        is_held=is_held,
         undo_at=undo_at(),
         flash=_FLASHES.get(argument("done")),
     )
@@ -116,6 +120,7 @@ def rule() -> Response:
         before = find_app(connection, name)
         if before is None and not (admin.may("add apps") and _is_name(name)):
             raise PageError("not_found", "no such app", status=404)
+        _check_not_held(connection, admin, before, now)
         until = _until(day, before.rule if before else None, now)
         wanted = AppRule(name, say, audience, until, note)
         by = admin.account_id
@@ -131,6 +136,7 @@ def undo() -> Response:
     """Take back the rule that this admin made a moment ago."""
 
     def undo_it(connection: Connection, admin: Admin, what: Undo) -> Response:
+        _check_not_held(connection, admin, find_app(connection, what.app), what.now)
         undo_rule(connection, what.app, at=what.at, now=what.now, by=what.by)
         is_left = find_app(connection, what.app) is not None or admin.may("add apps")
         if not is_left:
@@ -138,6 +144,27 @@ def undo() -> Response:
         return see_other(url_for("admin_apps.one", app=what.app, done="undone"))
 
     return take_back(undo_it)
+
+
+def _check_not_held(
+    connection: Connection, admin: Admin, known: KnownApp | None, now: datetime
+) -> None:
+    if _is_denied_above(connection, admin, known, now):
+        raise PageError("denied_above", f"by {admin.account_id}", status=403)
+
+
+def _is_denied_above(
+    connection: Connection, admin: Admin, known: KnownApp | None, now: datetime
+) -> bool:
+    """Whether an app is denied by more than app managers, so that none of them loosens it."""
+    if not admin.is_limited or known is None or known.say != "deny":
+        return False
+    if known.until is not None and known.until <= now:
+        return False
+    said = find_events(connection, Filter(kind="app ruled", app=known.name), at_most=1)
+    by = said[0].detail.get("by", "") if said else ""
+    giver = roles_of(connection, [by]).get(by)
+    return giver is None or not giver.is_limited
 
 
 def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:

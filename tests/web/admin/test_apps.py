@@ -12,10 +12,14 @@ from sqlalchemy import insert, select
 from oidc_bridge.apps.spelling import read_app_name
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.roles import Role
 from oidc_bridge.storage import read
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
+from oidc_bridge.storage.rulings import rule_app
 from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
+from oidc_bridge.web.admin.moments import name_of
+from tests.conftest import Clock
 from tests.driver import WIKI, Person, fields_of
 from tests.fakes import NOW
 from tests.web.admin.conftest import account_of, change
@@ -24,6 +28,7 @@ from tests.web.admin.test_people import counted
 
 CHAT = "https://chat.example"
 PAGE = f"/admin/apps/one?app={CHAT}"
+RULED = "/admin/apps/rule"
 RULE = {"say": "deny", "audience": "everyone", "until": "", "note": ""}
 
 
@@ -111,6 +116,61 @@ def test_a_form_that_cannot_be_ours_changes_nothing(
 
     assert answer.status_code in (400, 409)
     assert rule_of(app) is None
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [("owner", 403), ("admin", 403), (None, 403), ("app manager", 303)]
+)
+def test_an_app_manager_does_not_allow_what_those_above_deny(
+    app: Flask, an_admin: Callable[..., Person], clock: Clock, role: Role | None, status: int
+) -> None:
+    """None is the command line; what another app manager denies they may allow."""
+    manager, form = an_admin("app manager", apps=(CHAT,)), {**RULE, "say": "allow"}
+    manager.post("/admin/apps/rule", {**fields_of(manager.get(PAGE).text, RULED), **form})
+    undo = {**fields_of(manager.get(PAGE).text, RULED), "at": name_of(clock.now)}
+    clock.advance(minutes=1)
+    if role is None:
+        deny = AppRule(CHAT, "deny")
+        change(app, lambda connection: rule_app(connection, deny, now=clock.now))
+    else:
+        above = an_admin(role, apps=(CHAT, "https://other.example"))
+        above.post("/admin/apps/rule", {**fields_of(above.get(PAGE).text, RULED), **RULE})
+    denied = rule_of(app)
+
+    page = manager.get(PAGE).text
+    assert ("Only they can change its rule" in page) == (status == 403)
+    assert (RULED in page) == (status == 303)
+    version = name_of(clock.now)
+    answer = manager.post(RULED, {**undo, **form, "version": version})
+
+    assert answer.status_code == status
+    assert (rule_of(app) == denied) == (status == 403)
+
+
+def test_a_deny_that_has_run_out_is_an_app_managers_to_change(
+    app: Flask, an_admin: Callable[..., Person], clock: Clock
+) -> None:
+    over = AppRule(CHAT, "deny", until=clock.now)
+    change(app, lambda connection: rule_app(connection, over, now=clock.now))
+    manager = an_admin("app manager", apps=(CHAT,))
+
+    form = {**fields_of(manager.get(PAGE).text, RULED), **RULE, "say": "allow"}
+
+    assert manager.post(RULED, form).status_code == 303
+
+
+def test_an_app_manager_takes_no_deny_back_that_those_above_made_theirs(
+    app: Flask, an_admin: Callable[..., Person], clock: Clock
+) -> None:
+    manager, owner = an_admin("app manager", apps=(CHAT,)), an_admin("owner")
+    for say in ("allow", "deny"):
+        form = {**fields_of(manager.get(PAGE).text, RULED), **RULE, "say": say}
+        done = manager.post(RULED, form).location
+        clock.advance(seconds=1)
+    undo = fields_of(manager.get(done).text, "/admin/apps/undo")
+    owner.post(RULED, {**fields_of(owner.get(PAGE).text, RULED), **RULE})
+
+    assert manager.post("/admin/apps/undo", undo).status_code == 403
 
 
 def test_an_app_that_nobody_uses_yet_is_open_to_its_manager(
