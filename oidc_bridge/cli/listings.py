@@ -15,7 +15,7 @@ from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import admissions, read, write
 from oidc_bridge.storage.app_scopes import all_scopes
-from oidc_bridge.storage.list_files import read_entry, read_list
+from oidc_bridge.storage.list_files import decode_list, read_entry, read_list
 from oidc_bridge.storage.rulings import rule_app, rule_scopes
 from oidc_bridge.storage.whitelist import Listing, find_rule, listings_of, rules
 
@@ -149,9 +149,9 @@ def read_csv(data: bytes, *, now: datetime) -> Sequence[Listing]:
         BridgeError: ``list_invalid``, with the line of each fault.
     """
     try:
-        found = read_list(data.decode("utf-8-sig"), now=now)
-    except UnicodeDecodeError as error:
-        raise BridgeError("list_invalid", f"not CSV in UTF-8: {error}") from error
+        found = read_list(decode_list(data), now=now)
+    except BridgeError as error:
+        raise BridgeError("list_invalid", error.detail) from error
     faults = [f"line {one.line}: {one.code}: {one.detail}" for one in found.faults]
     if faults:
         more = len(faults) - _MAX_FAULTS

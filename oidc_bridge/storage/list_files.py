@@ -1,5 +1,6 @@
 """A list of who may use an app, as CSV: who, until, note; each line is read, or has its fault."""
 
+import codecs
 import csv
 import re
 from collections.abc import Sequence
@@ -35,6 +36,19 @@ class ListFile:
 
     entries: Sequence[Listing]
     faults: Sequence[Fault]
+
+
+def decode_list(data: bytes) -> str:
+    """Return a file's text: UTF-8, or what Excel calls "Unicode text", UTF-16 that says so.
+
+    Raises:
+        BridgeError: ``list_not_text``.
+    """
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return str(data, "utf-16" if is_wide else "utf-8")
+    except UnicodeDecodeError as error:
+        raise BridgeError("list_not_text", f"not CSV in UTF-8: {error}") from error
 
 
 def read_list(text: str, *, now: datetime) -> ListFile:

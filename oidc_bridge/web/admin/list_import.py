@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage.admissions import admit, hold_list, in_the_place_of
-from oidc_bridge.storage.list_files import ListFile, read_list
+from oidc_bridge.storage.list_files import ListFile, decode_list, read_list
 from oidc_bridge.web import bridge
 from oidc_bridge.web.admin.door import admin_views, change, check_app
 from oidc_bridge.web.admin.list_preview import FAULTS, changed, show_preview, version_of
@@ -80,10 +80,7 @@ def _read_text() -> str:
     file = request.files.get("file")
     if file is None or not file.filename:
         return request.form.get("text", "")
-    try:
-        return str(file.read(), "utf-8")
-    except UnicodeDecodeError as error:
-        raise BridgeError("list_not_text", "not UTF-8") from error
+    return decode_list(file.read())
 
 
 def _read(text: str) -> ListFile:

@@ -22,8 +22,8 @@ FAULTS = {
     "note_malformed": "The note is too long, or has signs that cannot be seen.",
     "who_twice": "They are there twice.",
     "row_malformed": "A line has at most three cells: who, until, note.",
-    "row_not_csv": "This is no CSV: a quote that begins must end, and nothing stands behind it.",
-    "list_not_text": "This is no text in UTF-8. A spreadsheet can save it so: “CSV UTF-8”.",
+    "row_not_csv": "This is no CSV: a quote must end, with nothing behind it; no cell is so long.",
+    "list_not_text": "This is no text in UTF-8 or UTF-16. Save it as “CSV UTF-8”.",
 }
 _SHOWN = 100
 

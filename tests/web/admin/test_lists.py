@@ -296,7 +296,7 @@ def test_a_file_in_another_encoding_is_told_at_the_list(app: Flask, an_admin: Ad
     answer = admin.post(PREVIEW, {**form, "text": "", "file": file})
 
     assert answer.status_code == 400
-    assert "no text in UTF-8" in answer.text
+    assert "no text in UTF-8 or UTF-16" in answer.text
     assert listed(app) == []
 
 
@@ -317,7 +317,7 @@ def test_a_whole_list_of_five_thousand_can_be_added_again(app: Flask, an_admin: 
         ("x" * 600_001, 400, "At most 5000 lines"),
         ("x" * 1_100_000, 413, ""),
         ("who\n" + "a.btc\n" * 5001, 400, "At most 5000 lines"),
-        ("ann.btc\0", 400, "no text in UTF-8"),
+        ("ann.btc\0", 400, "no text in UTF-8 or UTF-16"),
     ],
     ids=["empty", "head", "lines", "long", "huge", "headed", "nul"],
 )
