@@ -26,7 +26,8 @@ _LISTED = ("person admitted", "person dismissed")
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """How many entries are as they were, and how many somebody has changed since."""
+    """How many entries were brought back, and how many somebody has changed since; neither counts
+    those that were as before already."""
 
     done: int
     kept: int
@@ -47,7 +48,7 @@ def undo_list(connection: Connection, app: str, *, at: datetime, now: datetime, 
         key: Key = (kind, who)  # type: ignore[assignment]
         if today.get(key) == _entry(key, detail["after"]):
             before[key] = _entry(key, detail["before"])
-        else:
+        elif today.get(key) != _entry(key, detail["before"]):
             kept += 1
     if before:
         put_back(connection, app, before, now=now, by=by)

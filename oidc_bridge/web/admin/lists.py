@@ -40,6 +40,7 @@ views = admin_views(
 MAX_NAME = 300
 _PAGE, _AT_ONCE = 50, 500
 _KINDS = get_args(WhoKind)
+_UNDONE_BEFORE = "This has been taken back already."
 
 
 @views.get("")
@@ -186,6 +187,6 @@ def _flash() -> str | None:
     return {
         "added": f"{entries} new or changed.",
         "removed": f"{entries} taken off the list.",
-        "undone": f"Taken back: {entries} as before.",
+        "undone": _UNDONE_BEFORE if count == "0" else f"Taken back: {entries} as before.",
         "undone-in-part": f"Taken back: {entries} as before. Others were changed since, and stay.",
     }.get(done)

@@ -391,6 +391,20 @@ def test_after_ten_minutes_nothing_is_taken_back(
 
     assert answer.status_code == 400
     assert "undo_over" in answer.text
+def test_what_was_taken_back_already_is_told_so(app: Flask, an_admin: Admins, clock: Clock) -> None:
+    put(app, Listing("name", "ann.btc", note="before"))
+    admin = an_admin("admin")
+    form = fields_of(admin.get(paste(admin, "ann.btc\nbob.btc\n").location).text, UNDO)
+    clock.advance(seconds=1)
+    admin.post(UNDO, form)
+
+    again = admin.get(admin.post(UNDO, form).location).text
+
+    assert "This has been taken back already." in again
+    assert "Others were changed since" not in again
+    assert listed(app) == [Listing("name", "ann.btc", note="before")]
+
+
     assert UNDO not in admin.get(led.location).text
     assert len(listed(app)) == 1
 
