@@ -106,7 +106,12 @@ _EXPLANATIONS: dict[str, Explanation] = {
     "too_large": Explanation(
         "That was too much data",
         "What was sent is larger than this page takes.",
-        "Try again with less of it: a long list can be sent in parts.",
+        "Try again with less of it.",
+    ),
+    "list_too_large": Explanation(
+        "This list is too long to send at once",
+        "At most 5,000 lines go at once, and 2,500,000 characters. Nothing was changed.",
+        "Go back and send it in parts.",
     ),
     "signed_out": Explanation(
         "You are not signed in",

@@ -4,8 +4,10 @@ from datetime import datetime
 
 from flask import Response, request
 from sqlalchemy import Connection
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from oidc_bridge.errors import BridgeError
+from oidc_bridge.apps.spelling import MAX_NOTE
+from oidc_bridge.errors import BridgeError, PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage.admissions import admit, hold_list, in_the_place_of
 from oidc_bridge.storage.list_files import ListFile, decode_list, read_list
@@ -19,10 +21,15 @@ views = admin_views(
     "list_import", "/apps/list/import", {"preview": "change apps", "keep": "change apps"}
 )
 
-_MAX_BODY = 1024 * 1024
-_MAX_TEXT = 600_000
 _MAX_LINES = 5_000
-_TOO_LONG = f"At most {_MAX_LINES} lines can be added at once, and {_MAX_TEXT:,} characters."
+# The longest note, and who and until with room to spare.
+_MAX_TEXT = _MAX_LINES * (MAX_NOTE + 200)
+# A character has at most four bytes.
+_MAX_BODY = 4 * _MAX_TEXT + 256 * 1024
+_TOO_LONG = (
+    f"At most {_MAX_LINES} lines and {_MAX_TEXT:,} characters go at once."
+    " Send a longer list in parts."
+)
 
 
 @views.post("")
@@ -60,11 +67,14 @@ def _read_app() -> str:
     """Return the app that the form is about.
 
     Raises:
-        PageError: as `check_form`; ``not_found``.
+        PageError: as `check_form`; ``list_too_large``, ``not_found``.
     """
     # More than other forms may have: five thousand lines with notes.
     request.max_content_length = request.max_form_memory_size = _MAX_BODY
-    check_form()
+    try:
+        check_form()
+    except RequestEntityTooLarge as error:
+        raise PageError("list_too_large", f"at most {_MAX_BODY} bytes", status=413) from error
     name = field("app", limit=MAX_NAME)
     check_app("change apps", name)
     return name
