@@ -95,7 +95,7 @@ def read_who(text: str) -> Who:
     """Return whom *text* names; what kind it is of, its shape tells.
 
     Raises:
-        BridgeError: ``who_malformed``.
+        BridgeError: ``who_malformed``, ``who_is_matrix_id``.
     """
     if text.startswith("*."):
         # Of `*.btc` and `*.id.btc` some names must be possible, so the rest is spelt like theirs.
@@ -107,6 +107,10 @@ def read_who(text: str) -> Who:
         return Who("pattern", pattern)
     if read_subject(text) is not None:
         return Who("address", text)
+    if text.startswith("@") and ":" in text:
+        raise BridgeError(
+            "who_is_matrix_id", f"{text!a}: `oidc-bridge person show` tells the address"
+        )
     if text.startswith("@") or ":" in text:
         raise _nobody(text, "not a Matrix ID: `oidc-bridge person show` tells the address")
     if "*" in text:

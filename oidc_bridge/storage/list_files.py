@@ -78,7 +78,8 @@ def read_entry(who: str, until: str, note: str, *, now: datetime) -> Listing:
     """Return an entry as an operator types it; an empty *until* for one that stays.
 
     Raises:
-        BridgeError: ``who_malformed``, ``until_malformed``, ``until_past``, ``note_malformed``.
+        BridgeError: ``who_malformed``, ``who_is_matrix_id``, ``until_malformed``, ``until_past``,
+            ``note_malformed``.
     """
     read_as = read_who(who)
     over = read_until(until, now=now) if until else None

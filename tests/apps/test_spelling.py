@@ -166,7 +166,7 @@ def test_a_persons_shape_tells_what_it_is(text):
         BTC[:-1],
         Address(HASH, Kind.MAINNET_MULTI).c32,
         Address(HASH, Kind.TESTNET_SINGLE).c32,
-        "@ann:example.org",
+        "@ann",
         "did:btc-addr:1abc",
         "1" * 5000,
     ],
@@ -176,6 +176,13 @@ def test_whoever_is_nobody_for_certain_is_refused(text):
         read_who(text)
 
     assert refused.value.code == "who_malformed"
+
+
+def test_a_matrix_id_is_told_from_what_is_no_address():
+    with pytest.raises(BridgeError) as refused:
+        read_who("@ann:example.org")
+
+    assert refused.value.code == "who_is_matrix_id"
 
 
 def test_a_day_counts_whole():

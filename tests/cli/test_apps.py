@@ -245,7 +245,7 @@ def test_an_entry_takes_the_place_of_an_earlier_one(operator):
     [
         (("admit", CHAT, "ann.btc", "\u0430nn.btc"), "who_malformed"),
         (("admit", CHAT, "*"), "who_malformed"),
-        (("admit", CHAT, "@ann:example.org"), "who_malformed"),
+        (("admit", CHAT, "@ann:example.org"), "who_is_matrix_id"),
         (("admit", CHAT, "ann.btc", "--until", "2020-01-01"), "until_past"),
         (("admit", OTHER, "ann.btc"), "app_unruled"),
         (("dismiss", OTHER, "ann.btc"), "app_unruled"),

@@ -17,6 +17,9 @@ from oidc_bridge.web.admin.pages import admin_page
 
 FAULTS = {
     "who_malformed": "This is no address (SP…), no name (ann.btc) and no pattern (*.example.btc).",
+    "who_is_matrix_id": (
+        "This is a Matrix ID. Find its person among People: their page has the address to write."
+    ),
     "until_malformed": "Write the day as 2027-01-31.",
     "until_past": "This day is over.",
     "note_malformed": "The note is too long, or has signs that cannot be seen.",

@@ -115,7 +115,7 @@ def test_who_was_let_in_by_a_request_is_shown_by_name_and_can_be_taken_off(
 @pytest.mark.parametrize(
     ("form", "says"),
     [
-        ({"who": "@ann:example.org"}, "This is no address"),
+        ({"who": "@ann:example.org"}, "This is a Matrix ID"),
         ({"who": "*"}, "This is no address"),
         ({"who": "ann.btc", "until": "2020-01-01"}, "This day is over"),
         ({"who": "ann.btc", "until": "x"}, "Write the day"),
@@ -219,6 +219,13 @@ def test_a_list_is_read_as_spreadsheets_write_it(text: str) -> None:
     assert found.faults == []
     assert [(one.who, one.note) for one in found.entries] == [("ann.btc", "a, b"), ("bob.btc", "")]
     assert f"{found.entries[0].until:%F}" == "2027-02-01"
+
+
+def test_a_matrix_id_is_told_where_its_address_is(app: Flask, an_admin: Admins) -> None:
+    shown = an_admin("admin").press_on(PAGE, PREVIEW, text="@ann:example.org\nann:x\nann.btc\n")
+
+    assert shown.text.count("This is a Matrix ID. Find its person among People") == 1
+    assert shown.text.count("This is no address") == 1
 
 
 def test_a_line_that_is_no_csv_leaves_the_others(app: Flask, an_admin: Admins) -> None:
@@ -527,6 +534,7 @@ def test_the_file_is_harmless_and_can_be_put_on_a_list_again(app: Flask, an_admi
     change(app, lambda c: add_people(c, 1))
     until = NOW + timedelta(days=9)
     notes = ("=cmd|'/c'!A1", "+1", "-1", "@x", 'a "b", c', "'quoted", "'=1", "plain")
+    notes += ("ok;=1+1", "ok;'=1", "\uff1d1+1", "a;b")
     put(app, *(Listing("name", f"n{n}.btc", until, note) for n, note in enumerate(notes)))
     put(app, Listing("account", account_id(0)), Listing("pattern", "*.team.btc"))
     put(app, Listing("name", "day.btc", DAY))
