@@ -8,7 +8,7 @@ from typing import Any, get_args
 from flask import Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import MAX_NOTE, read_app_name, read_note, read_until
+from oidc_bridge.apps.spelling import MAX_NOTE, last_moment, read_app_name, read_note, read_until
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
@@ -225,7 +225,7 @@ def _facts_of(rule: AppRule) -> Facts:
     return {
         "Rule": rule.say,
         "Who may sign in": "Everyone" if rule.audience == "everyone" else "People on the list",
-        "Until": rule.until or "No end",
+        "Until": last_moment(rule.until) if rule.until else "No end",
         "Note": rule.note,
     }
 

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -86,12 +86,13 @@ def test_the_second_of_two_sees_both_rules_and_takes_one(
 ) -> None:
     one, two = an_admin("admin"), an_admin("owner")
     shown = fields_of(two.get(PAGE).text, "/admin/apps/rule")
-    one.press_on(PAGE, "/admin/apps/rule", **{**RULE, "say": "alone"})
+    one.press_on(PAGE, "/admin/apps/rule", **{**RULE, "say": "alone", "until": "2027-01-31"})
 
     clash = two.post("/admin/apps/rule", {**shown, **RULE})
 
     assert clash.status_code == 409
-    assert rule_of(app) == AppRule(CHAT, "alone")
+    assert "31 Jan 2027, 23:59" in clash.text
+    assert rule_of(app) == AppRule(CHAT, "alone", until=datetime(2027, 2, 1, tzinfo=UTC))
     two.post("/admin/apps/rule", dict(fields_of(clash.text, "/admin/apps/rule")))
     assert rule_of(app) == AppRule(CHAT, "deny")
 
