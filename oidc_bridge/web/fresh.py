@@ -28,7 +28,7 @@ def give(
 ) -> Response:
     """Run a change that gives something, in one transaction; without a fresh proof, ask for one.
 
-    The person comes back to *place* (see `web.steps.PLACES`) and does it again there.
+    The person comes back to *place* (see `web.steps.place_url`) and does it again there.
     """
     now = bridge().clock()
 

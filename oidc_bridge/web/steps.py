@@ -35,8 +35,8 @@ from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, let_forms_lead_only_to, page, see_other, source_of
 from oidc_bridge.web.standing import Standing, stand_open
 
-# Pages of the account on which something may begin that needs a fresh proof, by their own word.
-PLACES = {
+# Pages on which something may begin that needs a fresh proof, by their own word.
+_PLACES = {
     "account": "account.overview",
     "passwords": "app_passwords.overview",
     "data": "data.overview",
@@ -64,7 +64,7 @@ def advance(
     """Return where the browser goes next with a request that it has open."""
     if open_request.authorization is None:
         close_request(connection, open_request.id, browser=browser)
-        return url_for(PLACES[open_request.place], done=_DONE.get(open_request.purpose))
+        return place_url(open_request.place, done=_DONE.get(open_request.purpose))
     standing = stand_open(connection, open_request, session=session, now=now)
     match standing.step:
         case Refuse(error):
@@ -75,6 +75,18 @@ def advance(
             return issue(connection, standing, scopes, consent_id=standing.consent_id, now=now)
         case question:
             return page_of(question, open_request.id)
+
+
+def place_url(place: str, *, done: str | None) -> str:
+    """Return where a request leads that is no client's.
+
+    Args:
+        place: A word of `_PLACES`, or an admin page's own address as `web.admin.door` gives it.
+        done: What the page is to say, if anything; of a page's own address only without a query.
+    """
+    if place.startswith("/"):
+        return f"{place}?done={done}" if done else place
+    return url_for(_PLACES[place], done=done)
 
 
 def page_of(question: Ask, request_id: str) -> str:

@@ -1,11 +1,14 @@
 """The door of the admin pages: who comes in, and what they may change."""
 
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from flask import Blueprint, Response, g, request, url_for
+from flask import Blueprint, Response, current_app, g, request, url_for
 from sqlalchemy import Connection
+from werkzeug.exceptions import HTTPException
 
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import NEEDS_FRESH_PROOF, Admin, Right
@@ -20,6 +23,9 @@ from oidc_bridge.web.fresh import ask_for, is_fresh
 from oidc_bridge.web.session import current_session, form_token, keep_browser, new_browser
 
 T = TypeVar("T")
+
+# The router takes //admin for a page too; for a browser that is another host.
+_ADDRESS = re.compile(r"/admin[!-~]{0,2000}")
 
 # By endpoint: the right that a page wants.
 RIGHT_OF: dict[str, Right] = {}
@@ -44,25 +50,51 @@ def _let_in() -> Response | None:
             apps = admin.apps if admin.is_limited else None
             g.admin_waiting = count_access_requests(connection, of=apps)
     if session is None:
-        if request.method == "POST":
-            raise PageError("signed_out", status=401)
-        return welcome()
+        return welcome(_page_wanted(), has_ended=request.method == "POST")
     if admin is None or right is None or not admin.may(right):
         raise PageError("not_allowed", f"{request.endpoint} by {session.account_id}", status=403)
     g.admin, g.admin_session = admin, session
     return None
 
 
-def welcome(place: str = "") -> Response:
-    """Return the door for whoever is not signed in; *place* is where they wanted to go."""
+def welcome(place: str = "", *, has_ended: bool = False) -> Response:
+    """Return the door for whoever is not signed in.
+
+    Args:
+        place: where they wanted to go.
+        has_ended: Whether a form came from them, so that they were signed in.
+    """
     browser = new_browser()
     shown = page(
         "admin/welcome.html",
+        status=401 if has_ended else 200,
         csrf=form_token(browser),
         begin_url=url_for("admin_door.begin"),
         place=place,
+        has_ended=has_ended,
     )
     return keep_browser(shown, browser)
+
+
+def read_place(text: str) -> str:
+    """Return the admin page of an address without a host, by the word of `web.steps.place_url`; the
+    first of them if the address is no page's.
+
+    Security: what comes is text from outside. Only what leads to an admin page goes any further.
+    """
+    with suppress(HTTPException):
+        endpoint, _ = current_app.url_map.bind("").match(text.partition("?")[0], method="GET")
+        if endpoint in RIGHT_OF and _ADDRESS.fullmatch(text):
+            return text
+    return "admin"
+
+
+def _page_wanted() -> str:
+    """Return the address that was asked for without its host; of a form, that of its page."""
+    if request.method == "POST":
+        return (request.referrer or "").removeprefix(bridge().settings.issuer)
+    query = request.query_string.decode("latin-1")
+    return f"{request.path}?{query}" if query else request.path
 
 
 def the_admin() -> Admin:
@@ -99,7 +131,7 @@ def change(
     """Run an admin's change in one transaction, in which their right is looked at once more.
 
     Where the right wants a fresh proof and there is none, they are sent to make one, and come back
-    to *place* (see `web.steps.PLACES`).
+    to *place* (see `web.steps.place_url`).
 
     Raises:
         PageError: ``signed_out``, ``not_allowed``.

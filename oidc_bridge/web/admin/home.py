@@ -12,7 +12,7 @@ from oidc_bridge.storage.ledger import record
 from oidc_bridge.storage.requests import keep_request
 from oidc_bridge.storage.sessions import Session
 from oidc_bridge.web import bridge, page, see_other
-from oidc_bridge.web.admin.door import admin_views, count_waiting, welcome
+from oidc_bridge.web.admin.door import admin_views, count_waiting, read_place, welcome
 from oidc_bridge.web.admin.pages import admin_page
 from oidc_bridge.web.cards import person_card
 from oidc_bridge.web.changes import change
@@ -38,10 +38,11 @@ def overview() -> Response:
 
 @door.post("/begin")
 def begin() -> Response:
-    """Begin a sign-in that ends on the admin pages."""
+    """Begin a sign-in that ends on the admin page that was wanted."""
     browser, now = check_form(), bridge().clock()
     expires_at = now + timedelta(seconds=bridge().settings.lifetimes.request)
-    place = "admin token" if request.form.get("place") == "token" else "admin"
+    wanted = request.form.get("place", "")
+    place = "admin token" if wanted == "token" else read_place(wanted)
 
     def keep(connection: Connection) -> str:
         request_id = keep_request(

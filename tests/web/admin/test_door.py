@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, func, select
+from werkzeug.test import TestResponse
 
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.roles import (
@@ -253,6 +254,75 @@ def test_whoever_is_not_signed_in_is_led_back_to_the_token(app: Flask, clock: Cl
     begun = person.post("/admin/begin", dict(fields_of(page, "/admin/begin")))
 
     assert person.prove(begun.location).location == "/admin/token"
+
+
+def come_in(person: Person, page: TestResponse, **fields: str) -> str:
+    """Sign in at the door; return where that leads."""
+    door = fields_of(page.text, "/admin/begin")
+    return person.prove(person.post("/admin/begin", {**door, **fields}).location).location
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/admin", "/admin/people?find=%C3%BC&show=blocked", "/admin/people/x/why", "/admin/roles"],
+)
+def test_whoever_is_not_signed_in_is_led_back_to_the_page_they_wanted(
+    app: Flask, clock: Clock, url: str
+) -> None:
+    person = Person(app, clock, FakeWallet.named("ann"))
+
+    assert come_in(person, person.get(url)) == url
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        "https://evil.example/admin",
+        "//evil.example/admin",
+        "/\\evil.example",
+        "//admin",
+        "//admin/people",
+        "/account",
+        "/admin/../account",
+        "/admin/people/x/block",
+        "/admin\r\nSet-Cookie: a=b",
+        "/admin?\r\nSet-Cookie: a=b",
+        "/admin/people?find=\u00fc",
+        "/admin?" + "x" * 2000,
+        "account",
+    ],
+)
+def test_the_door_leads_to_admin_pages_alone(app: Flask, clock: Clock, place: str) -> None:
+    person = Person(app, clock, FakeWallet.named("ann"))
+
+    assert come_in(person, person.get("/admin/people"), place=place) == "/admin"
+
+
+@pytest.mark.parametrize(
+    ("page", "led_to"),
+    [
+        (f"{ISSUER}/admin/people?find=x", "/admin/people?find=x"),
+        ("https://evil.example/admin/people", "/admin"),
+        (f"{ISSUER}.evil.example/admin/people", "/admin"),
+        (f"{ISSUER}/admin/apps/list/preview", "/admin"),
+        (None, "/admin"),
+    ],
+)
+def test_whose_sign_in_ended_comes_back_to_the_form(
+    app: Flask, clock: Clock, an_admin: Callable[..., Person], page: str | None, led_to: str
+) -> None:
+    admin = an_admin("admin")
+    clock.advance(days=400)
+    headers = {"Referer": page} if page else {}
+
+    answer = admin.browser.post(
+        "/admin/apps/rule", base_url=ISSUER, headers=headers, data={"note": "typed"}
+    )
+
+    assert answer.status_code == 401
+    assert "Your sign-in has ended" in answer.text
+    assert come_in(admin, answer) == led_to
 
 
 @pytest.mark.parametrize("right", sorted(NEEDS_FRESH_PROOF))
