@@ -18,6 +18,8 @@ from oidc_bridge.storage.requests import OpenRequest
 from oidc_bridge.storage.sessions import Session, find_session, find_session_by_id
 from oidc_bridge.web import bridge
 
+# Of a field whose own page says what is too long: no form is longer (see `factory`).
+MAX_FIELD = 256 * 1024
 _MAX_COOKIE = 128
 _BROWSER_LIFE = 400 * 86_400
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from oidc_bridge.errors import PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
-from oidc_bridge.storage.admins import check_owner_left, find_admin
+from oidc_bridge.storage.admins import check_owner_left, roles_of
 from oidc_bridge.storage.directory import (
     MOST,
     Place,
@@ -31,7 +31,7 @@ from oidc_bridge.web.admin.door import admin_views, change, the_admin
 from oidc_bridge.web.admin.pages import admin_page, argument
 from oidc_bridge.web.cards import device_of
 from oidc_bridge.web.changes import confirm
-from oidc_bridge.web.session import check_form, field
+from oidc_bridge.web.session import MAX_FIELD, check_form, field
 
 views = admin_views(
     "people",
@@ -83,31 +83,41 @@ def overview() -> Response:
 @views.get("/<id:account_id>")
 def person(account_id: str) -> Response:
     """Show all that is known of one person."""
+    return _person_page(account_id)
+
+
+def _person_page(account_id: str, *, wrong: str = "", typed: str = "") -> Response:
+    """Show them; *typed* is a note that was not taken, and *wrong* says why."""
     now, admin = bridge().clock(), the_admin()
     with read() as connection:
         check_known(connection, account_id)
         known = look_at(connection, account_id, now=now)
         note = find_note(connection, account_id)
-        role = find_admin(connection, account_id)
+        role = roles_of(connection, [account_id]).get(account_id)
         labels = labels_of(connection, [account_id, note.by] if note else [account_id])
         context: dict[str, Any] = {
             "personas": personas_of(connection, account_id),
             "sessions": sessions_of(connection, account_id, now=now)[: MOST + 1],
             "grants": grants_of(connection, account_id),
         }
-    clients = bridge().snapshots.current().clients
     return admin_page(
         "admin/person.html",
+        status=400 if wrong else 200,
         **context,
         known=known,
         note=note,
+        version=field("version") if wrong else note.version if note else "",
+        typed=typed if wrong else note.text if note else "",
+        wrong=wrong,
         role=role,
         label=labels[account_id],
         noted_by=labels.get(note.by, "") if note else "",
         most=MOST,
-        clients=clients,
+        max_note=_MAX_NOTE,
+        clients=bridge().snapshots.current().clients,
         device_of=device_of,
         may_change=admin.may("change people"),
+        why_not=_why_not(admin, account_id, role),
         flash=_FLASHES.get(argument("done")),
     )
 
@@ -179,8 +189,12 @@ def sign_out(account_id: str) -> Response:
 @views.post("/<id:account_id>/note")
 def note(account_id: str) -> Response:
     """Keep what admins note of somebody, unless another was quicker."""
-    browser = check_form()
-    text, version = field("text", limit=_MAX_NOTE).strip(), field("version")
+    browser, version = check_form(), field("version")
+    # A form's lines end with two characters, of which its page has counted one.
+    text = field("text", limit=MAX_FIELD).replace("\r\n", "\n").strip()
+    if len(text) > _MAX_NOTE:
+        wrong = f"This is {len(text):,} characters long; {_MAX_NOTE:,} are kept."
+        return _person_page(account_id, wrong=wrong, typed=text)
 
     def keep(connection: Connection, admin: Admin, now: datetime) -> Response:
         check_known(connection, account_id)
@@ -244,11 +258,20 @@ def _name_of(account_id: str) -> str:
         return labels_of(connection, [account_id])[account_id]
 
 
+def _why_not(admin: Admin, account_id: str, role: Admin | None) -> str:
+    """Return why an admin does not block somebody of this role; ``""`` if they may."""
+    if account_id == admin.account_id:
+        return "This is you: nobody blocks themselves."
+    if role is not None and admin.role != "owner":
+        return f"They are {role.role}: an owner alone blocks and unblocks somebody with a role."
+    return ""
+
+
 def _check_may_block(connection: Connection, admin: Admin, account_id: str) -> None:
     """An owner is never locked out by an admin, nor the last of them by themselves."""
     check_known(connection, account_id)
-    has_role = find_admin(connection, account_id) is not None
-    if account_id == admin.account_id or (has_role and admin.role != "owner"):
+    role = roles_of(connection, [account_id]).get(account_id)
+    if _why_not(admin, account_id, role):
         raise PageError("not_yourself", f"{account_id} by {admin.account_id}", status=403)
 
 

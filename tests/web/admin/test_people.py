@@ -18,6 +18,7 @@ from oidc_bridge.storage.directory import PAGE
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.notes import find_note, set_note
 from oidc_bridge.storage.outbox import LogoutDeliveryRow
+from oidc_bridge.storage.people import block as block_person
 from tests.conftest import Clock
 from tests.driver import CHAT, HOMESERVER, Person, fields_of, query_of, redeem
 from tests.fakes import NOW
@@ -263,6 +264,13 @@ def press(admin: Person, account: str, what: str, **more: str) -> TestResponse:
     return admin.press_on(page, action, **more)
 
 
+def post_unoffered(admin: Person, account: str, what: str) -> TestResponse:
+    """Post a form that the page may not have."""
+    page = f"/admin/people/{account}"
+    csrf = fields_of(admin.get(page).text, f"{page}/sign-out")["csrf"]
+    return admin.post(f"{page}/{what}", {"csrf": csrf, "confirm": "yes"})
+
+
 def test_who_is_blocked_is_out_everywhere_at_once(
     app: Flask, an_admin: Admins, ann: Person
 ) -> None:
@@ -346,19 +354,38 @@ def test_somebody_with_a_role_is_blocked_by_an_owner_only(
     if of is not None:
         change(app, lambda connection: set_role(connection, account, of, now=NOW))
 
-    answer = press(admin, account, "block", confirm="yes")
+    answer = post_unoffered(admin, account, "block")
 
     assert answer.status_code == status
     assert len(events_of_kind(app, "person blocked")) == (status == 303)
+    page = admin.get(f"/admin/people/{account}").text
+    assert (f"They are {of}: an owner alone" in page) == (status == 403)
+    assert ("Block…" in page or "Unblock" in page) == (status == 303)
+
+
+@pytest.mark.parametrize(("role", "status"), [("admin", 403), ("owner", 303)])
+def test_somebody_with_a_role_is_unblocked_by_an_owner_only(
+    app: Flask, an_admin: Admins, ann: Person, role: str, status: int
+) -> None:
+    ann.sign_in()
+    account, admin = account_of(app, ann), an_admin(role)
+    change(app, lambda connection: set_role(connection, account, "auditor", now=NOW))
+    change(app, lambda connection: block_person(connection, account, now=NOW))
+
+    assert post_unoffered(admin, account, "unblock").status_code == status
+    assert len(events_of_kind(app, "person unblocked")) == (status == 303)
 
 
 def test_nobody_blocks_themselves(app: Flask, an_admin: Admins) -> None:
     owner = an_admin("owner")
 
-    answer = press(owner, account_of(app, owner), "block", confirm="yes")
+    answer = post_unoffered(owner, account_of(app, owner), "block")
 
     assert answer.status_code == 403
     assert "not_yourself" in answer.text
+    page = owner.get(f"/admin/people/{account_of(app, owner)}").text
+    assert "This is you" in page
+    assert "Block…" not in page
 
 
 def test_an_auditor_sees_no_button(app: Flask, an_admin: Admins, ann: Person) -> None:
@@ -384,6 +411,36 @@ def test_a_note_is_kept_with_who_wrote_it(app: Flask, an_admin: Admins, ann: Per
     assert told == {("", "Called on Monday"), ("Called on Monday", "")}
     with app.app_context(), read() as connection:
         assert find_note(connection, account) is None
+
+
+def test_a_note_is_measured_as_its_page_measures_it(
+    app: Flask, an_admin: Admins, ann: Person
+) -> None:
+    ann.sign_in()
+    account, admin = account_of(app, ann), an_admin("admin")
+    text = "\n".join(["x" * 19] * 100) + "y"
+    assert len(text) == 2000
+
+    assert press(admin, account, "note", text=text.replace("\n", "\r\n")).status_code == 303
+
+    assert note_of(app, account) == text
+
+
+def test_a_note_that_is_too_long_stays_in_its_field(
+    app: Flask, an_admin: Admins, ann: Person
+) -> None:
+    ann.sign_in()
+    account, admin = account_of(app, ann), an_admin("admin")
+    press(admin, account, "note", text="before")
+
+    answer = press(admin, account, "note", text="z" * 2001)
+
+    assert answer.status_code == 400
+    assert "This is 2,001 characters long; 2,000 are kept." in answer.text
+    assert f"{'z' * 2001}</textarea>" in answer.text
+    assert note_of(app, account) == "before"
+    action = f"/admin/people/{account}/note"
+    assert admin.post(action, {**fields_of(answer.text, action), "text": "z"}).status_code == 303
 
 
 @pytest.mark.parametrize(
