@@ -181,6 +181,19 @@ def test_a_synapses_new_secret_comes_inside_its_yaml(app: Flask, an_admin: Admin
     assert "oidc_providers:" in page
 
 
+def test_a_secret_and_its_yaml_can_be_copied(an_admin: Admins) -> None:
+    """The script shows the buttons, and copies the text of what they name."""
+    admin = an_admin("admin")
+
+    made, shown = make_secret(admin, "synapse"), admin.get("/admin/clients/synapse").text
+
+    for page, ids in ((made, ["secret", "yaml-text"]), (shown, ["yaml-text"])):
+        assert '<script src="/static/copy.js" defer>' in page
+        assert re.findall(r'data-copy="([^"]+)" hidden', page) == ids
+        assert all(page.count(f'id="{one}"') == 1 for one in ids)
+    assert '<p class="secret">' in made  # without a script, one click selects all of it
+
+
 # ---- apps that no rule names
 
 
