@@ -130,10 +130,32 @@ def put_back(
     admit(connection, app, [entry for entry in before.values() if entry], now=now, by=by)
     today = {_key(entry): entry for entry in listings_of(connection, app)}
     gone = [key for key, entry in before.items() if entry is None and key in today]
+    take_off(connection, app, {key: today[key] for key in gone}, now=now, by=by)
+
+
+def listed_for(
+    connection: Connection, app: str, people: Sequence[Who]
+) -> Mapping[Who, Mapping[Key, Listing]]:
+    """Return what an app's list has for each of these people: their own entry, and what an
+    approved request put there for them. Three questions, however many they are."""
+    known = {_key(entry): entry for entry in listings_of(connection, app)}
+    accounts = _accounts_of(connection, people)
+    found: dict[Who, Mapping[Key, Listing]] = {}
+    for who in people:
+        keys: list[Key] = [(who.kind, who.text)]
+        keys += [("account", one) for one in accounts.get(who, ())]
+        found[who] = {key: known[key] for key in keys if key in known}
+    return found
+
+
+def take_off(
+    connection: Connection, app: str, gone: Mapping[Key, Listing], *, now: datetime, by: str
+) -> None:
+    """Take these entries off an app's list; the number of statements does not grow with theirs."""
     if gone:
         ids = {(row.kind, row.who): row.id for row in connection.execute(_ENTRIES, {"app": app})}
         connection.execute(_DROP, [{"entry": ids[key]} for key in gone])
-    lost = {key: (today[key], None) for key in gone}
+    lost = {key: (entry, None) for key, entry in gone.items()}
     _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
 
 
@@ -181,33 +203,31 @@ def dismiss(
         BridgeError: ``app_unruled``; ``listing_unknown`` if one of them is not on it.
     """
     get_rule(connection, app)
-    known = {_key(entry): entry for entry in listings_of(connection, app)}
     gone: dict[Key, Listing] = {}
-    for who in people:
-        accounts = _accounts_of(connection, who)
-        keys: list[Key] = [(who.kind, who.text), *(("account", one) for one in accounts)]
-        found = {key: known[key] for key in keys if key in known}
+    for who, found in listed_for(connection, app, people).items():
         if not found:
             raise BridgeError("listing_unknown", f"{who.text} is not on the list of {app}")
         gone |= found
-    for kind, text in gone:
-        unlist_person(connection, app, kind, text)
-    lost = {key: (entry, None) for key, entry in gone.items()}
-    _record_entries(connection, "person dismissed", app, lost, now=now, by=by)
+    take_off(connection, app, gone, now=now, by=by)
     return list(gone.values())
 
 
-def _accounts_of(connection: Connection, who: Who) -> Sequence[str]:
-    """Return the account that an address or a name opens, if there is one yet."""
-    query = select(IdentityRow.account_id).distinct()
-    if who.kind == "address":
-        query = query.where(IdentityRow.subject == who.text)
-    elif who.kind == "name":
-        owner = NameRow.identity_id == IdentityRow.id
-        query = query.join(NameRow, owner).where(NameRow.text == who.text)
-    else:
-        return []
-    return connection.execute(query).scalars().all()
+def _accounts_of(connection: Connection, people: Sequence[Who]) -> Mapping[Who, Sequence[str]]:
+    """Return the accounts that addresses and names open, of those who have one yet."""
+    by_key = select(IdentityRow.subject, IdentityRow.account_id).where(
+        IdentityRow.subject.in_([who.text for who in people if who.kind == "address"])
+    )
+    by_name = (
+        select(NameRow.text, IdentityRow.account_id)
+        .join(IdentityRow, IdentityRow.id == NameRow.identity_id)
+        .where(NameRow.text.in_([who.text for who in people if who.kind == "name"]))
+    )
+    found: dict[Who, list[str]] = {}
+    for text, account_id in connection.execute(by_key):
+        found.setdefault(Who("address", text), []).append(account_id)
+    for text, account_id in connection.execute(by_name):
+        found.setdefault(Who("name", text), []).append(account_id)
+    return found
 
 
 def _record_entries(

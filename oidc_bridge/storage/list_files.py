@@ -3,11 +3,11 @@
 import codecs
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from oidc_bridge.apps.spelling import read_note, read_until, read_who
+from oidc_bridge.apps.spelling import Who, read_note, read_until, read_who
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.storage.whitelist import Listing
 
@@ -58,13 +58,9 @@ def read_list(text: str, *, now: datetime) -> ListFile:
     """
     found: dict[tuple[str, str], Listing] = {}
     faults = []
-    separator = next(iter(_SEPARATOR.findall(text)), ",")
-    lines = [(at, line) for at, line in enumerate(_lines(text), 1) if line.strip(f" {separator}")]
-    if lines and _is_head(lines[0][1], separator):
-        lines = lines[1:]
-    for at, line in lines:
+    for at, line, separator in _lines(text):
         try:
-            entry = _read_line(line, separator, now)
+            entry = read_entry(*_cells(line, separator), now=now)
             key = (entry.kind, entry.who)
             if key in found:
                 raise BridgeError("who_twice", f"{entry.who} is there twice")
@@ -72,6 +68,18 @@ def read_list(text: str, *, now: datetime) -> ListFile:
         except BridgeError as error:
             faults.append(Fault(at, line, error.code, error.detail))
     return ListFile(list(found.values()), faults)
+
+
+def read_people(text: str) -> tuple[Sequence[Who], Sequence[Fault]]:
+    """Return whom a text in the form of `read_list` names, once each, whatever it says of them."""
+    people: dict[Who, None] = {}
+    faults = []
+    for at, line, separator in _lines(text):
+        try:
+            people[read_who(_cells(line, separator)[0])] = None
+        except BridgeError as error:
+            faults.append(Fault(at, line, error.code, error.detail))
+    return list(people), faults
 
 
 def read_entry(who: str, until: str, note: str, *, now: datetime) -> Listing:
@@ -96,9 +104,18 @@ def as_meant(cell: str) -> str:
     return _MARKED.sub(r"\1", cell)
 
 
-def _lines(text: str) -> Sequence[str]:
+def _lines(text: str) -> Iterator[tuple[int, str, str]]:
+    """Give each line that says something, with its number before and its separator behind it."""
     # Spreadsheets put a byte order mark before what they save, and before what is copied from it.
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    separator = next(iter(_SEPARATOR.findall(text)), ",")
+    is_first = True
+    for at, line in enumerate(text.split("\n"), 1):
+        if not line.strip(f" {separator}"):
+            continue
+        if not (is_first and _is_head(line, separator)):
+            yield at, line, separator
+        is_first = False
 
 
 def _is_head(line: str, separator: str) -> bool:
@@ -106,7 +123,7 @@ def _is_head(line: str, separator: str) -> bool:
     return cells == COLUMNS[: len(cells)]
 
 
-def _read_line(line: str, separator: str, now: datetime) -> Listing:
+def _cells(line: str, separator: str) -> tuple[str, str, str]:
     try:
         (row,) = csv.reader([line], delimiter=separator, strict=True)
     except (csv.Error, ValueError) as error:
@@ -116,4 +133,4 @@ def _read_line(line: str, separator: str, now: datetime) -> Listing:
     if len(row) > len(COLUMNS):
         raise BridgeError("row_malformed", f"{len(row)} cells, expected who, until, note")
     who, until, note = (as_meant(cell.strip()) for cell in (*row, "", "")[: len(COLUMNS)])
-    return read_entry(who, until, note, now=now)
+    return who, until, note

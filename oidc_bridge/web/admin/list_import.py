@@ -35,9 +35,9 @@ _TOO_LONG = (
 @views.post("")
 def preview() -> Response:
     """Show what would be kept and what cannot be; nothing is kept yet."""
-    name = _read_app()
+    name = read_app()
     try:
-        text = _read_text()
+        text = read_text()
         found = _read(text)
     except BridgeError as error:
         wrong = FAULTS.get(error.code, error.detail)
@@ -48,8 +48,8 @@ def preview() -> Response:
 @views.post("/keep")
 def keep() -> Response:
     """Put on the list whom the text names; lines with faults are left out, as was shown."""
-    name, browser, version = _read_app(), check_form(), field("version")
-    text = _read_text()
+    name, browser, version = read_app(), check_form(), field("version")
+    text = read_text()
     found = _read(text)
 
     def put(connection: Connection, admin: Admin, now: datetime) -> Response | None:
@@ -63,7 +63,7 @@ def keep() -> Response:
     return done or show_preview(name, text, found, is_changed_meanwhile=True)
 
 
-def _read_app() -> str:
+def read_app() -> str:
     """Return the app that the form is about.
 
     Raises:
@@ -80,7 +80,7 @@ def _read_app() -> str:
     return name
 
 
-def _read_text() -> str:
+def read_text() -> str:
     """Return the file if there is one, else what was pasted: after a fault of a file its mended
     form is chosen beside what still stands in the field.
 
@@ -94,20 +94,32 @@ def _read_text() -> str:
 
 
 def _read(text: str) -> ListFile:
-    """Return what the text says.
+    check_text(text)
+    found = read_list(text, now=bridge().clock())
+    check_count(len(found.entries) + len(found.faults))
+    return found
+
+
+def check_text(text: str) -> None:
+    """Return if this is little enough to be read.
 
     Raises:
-        BridgeError: ``list_not_text``, ``list_empty``, ``list_too_long``.
+        BridgeError: ``list_not_text``, ``list_too_long``.
     """
     if "\0" in text:
         raise BridgeError("list_not_text", "NUL")
     # One line more, which may name the columns, is not read in vain.
     if len(text) > _MAX_TEXT or text.count("\n") > _MAX_LINES + 1:
         raise BridgeError("list_too_long", _TOO_LONG)
-    found = read_list(text, now=bridge().clock())
-    count = len(found.entries) + len(found.faults)
+
+
+def check_count(count: int) -> None:
+    """Return if so many lines, good and bad, go at once.
+
+    Raises:
+        BridgeError: ``list_empty``, ``list_too_long``.
+    """
     if count > _MAX_LINES:
         raise BridgeError("list_too_long", _TOO_LONG)
     if not count:
         raise BridgeError("list_empty", "There is nobody in it.")
-    return found

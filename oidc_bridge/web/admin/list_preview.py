@@ -28,7 +28,7 @@ FAULTS = {
     "row_not_csv": "This is no CSV: a quote must end, with nothing behind it; no cell is so long.",
     "list_not_text": "This is no text in UTF-8 or UTF-16. Save it as “CSV UTF-8”.",
 }
-_SHOWN = 100
+SHOWN = 100
 
 
 def show_preview(
@@ -54,8 +54,8 @@ def show_preview(
         found=found,
         news=[(one, today.get((one.kind, one.who))) for one in news],
         replaced=sum((one.kind, one.who) in today for one in news),
-        most=_SHOWN,
-        faults=[(fault, FAULTS.get(fault.code, fault.detail)) for fault in found.faults[:_SHOWN]],
+        most=SHOWN,
+        faults=[(fault, FAULTS.get(fault.code, fault.detail)) for fault in found.faults[:SHOWN]],
         text=text,
         version=version_of(today),
         keep_url=url_for("admin_list_import.keep"),

@@ -33,6 +33,7 @@ _PART_OF = {
     "admin_app_scopes": "admin_apps",
     "admin_lists": "admin_apps",
     "admin_list_import": "admin_apps",
+    "admin_list_removal": "admin_apps",
     "admin_why": "admin_people",
     "admin_client_new": "admin_clients",
     "admin_client_addresses": "admin_clients",
