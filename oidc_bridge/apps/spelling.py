@@ -55,6 +55,21 @@ def read_app_name(text: str) -> str:
     return key_of(_read_whole_origin(text))
 
 
+def guess_app_name(text: str) -> str | None:
+    """Return the app that is meant perhaps by what `read_app_name` refuses: by https, without what
+    is behind the host, and the host as browsers send it."""
+    scheme, has_scheme, rest = text.rpartition("://")
+    host = re.split("[/?#]", rest, maxsplit=1)[0].lower()
+    try:
+        spelt = host.encode("idna")
+        # Where that is not the way back, browsers may spell the host otherwise.
+        if "." not in host or spelt.decode("idna") != host:
+            return None
+        return read_app_name(f"{scheme if has_scheme else 'https'}://{spelt.decode()}")
+    except (UnicodeError, BridgeError):
+        return None
+
+
 def _read_whole_origin(text: str) -> Origin:
     """Return the origin that *text* is and nothing more; a browser's final slash is no more."""
     if "://" not in text:

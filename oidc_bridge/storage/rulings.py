@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from oidc_bridge.apps.scope_rules import ScopeRules, as_text
 from oidc_bridge.apps.spelling import check_say
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.app_password import APP_PASSWORD
 from oidc_bridge.oidc.client import Unknown
 from oidc_bridge.storage.access_requests import AccessRequest, decide_access_requests
 from oidc_bridge.storage.admissions import admit, get_rule, replace_list
@@ -77,14 +78,16 @@ def replace_rule(
     before = find_rule(connection, rule.name)
     if not put_rule(connection, rule, version=version, now=now):
         return False
-    _record_rule(connection, before, rule, now=now, by=by)
+    if before != rule:
+        _record_rule(connection, before, rule, now=now, by=by)
     return True
 
 
 def _check_rule(connection: Connection, rule: AppRule) -> None:
     check_say(rule.name, rule.say)
-    if rule.name.startswith("client:"):
-        get_client(connection, rule.name.removeprefix("client:"))
+    client_id = rule.name.removeprefix("client:")
+    if client_id not in (rule.name, APP_PASSWORD.id):
+        get_client(connection, client_id)
 
 
 def _record_rule(

@@ -244,7 +244,7 @@ def test_by_keys_alone_an_app_is_added(world: World, an_owner: MakeOwner) -> Non
     press(page.get_by_label("What may it do?"), "ArrowDown")
     press(page.get_by_role("button", name="Save the rule"))
     expect_done(page, "Rule saved.")
-    expect(page.get_by_label("What may it do?")).to_have_value("alone")
+    expect(page.get_by_label("What may it do?")).to_have_value("allow")
     press(page.get_by_role("button", name="Take it back"))
 
     expect_done(page, "Taken back: the rule is as it was.")

@@ -4,16 +4,18 @@ from base64 import b64encode
 
 from flask import Response, url_for
 
-from oidc_bridge.apps.spelling import read_app_name
+from oidc_bridge.apps.spelling import guess_app_name, read_app_name
 from oidc_bridge.deadline import Deadline
+from oidc_bridge.errors import BridgeError
 from oidc_bridge.oidc.scopes import SCOPES
 from oidc_bridge.sightings import Glimpse, glimpse
 from oidc_bridge.storage import read
 from oidc_bridge.storage.app_directory import KnownApp, find_app
 from oidc_bridge.web import bridge, let_page_show_drawings, see_other
-from oidc_bridge.web.admin.apps import MAX_NAME
+from oidc_bridge.web.admin.apps import show_apps
 from oidc_bridge.web.admin.door import admin_views
 from oidc_bridge.web.admin.pages import admin_page
+from oidc_bridge.web.admin.rule_form import MAX_NAME, client_of, form_of
 from oidc_bridge.web.cards import AppCard
 from oidc_bridge.web.oidc.registration import find_profile_within
 from oidc_bridge.web.session import check_form, field
@@ -22,6 +24,14 @@ views = admin_views("app_add", "/apps/add", {"look": "add apps"})
 
 # Somebody waits for the page.
 _SECONDS_TO_LOOK = 5.0
+_NO_APP = (
+    "This is not the whole address of an app. Write https:// and the host, with nothing behind it;"
+    " element: for an app on a device; or client: and the id of a client."
+)
+_A_PATTERN = (
+    "An app is named whole, never by a pattern. What holds for all apps that no rule names is said"
+    " on the page of their homeserver."
+)
 _FAULTS = {
     "fetch_failed": "Nothing answers there, or not in time.",
     "fetch_blocked": "It leads elsewhere, or to an address that is not public.",
@@ -39,7 +49,14 @@ def look() -> Response:
     their pages are shown.
     """
     check_form()
-    name = read_app_name(field("address", limit=MAX_NAME).strip())
+    typed = field("address", limit=MAX_NAME).strip()
+    try:
+        name = read_app_name(typed)
+    except BridgeError:
+        wrong = _A_PATTERN if "*" in typed else _NO_APP
+        return show_apps(wrong=wrong, typed=typed, guess=guess_app_name(typed) or "")
+    if name.startswith("client:") and client_of(name) is None:
+        return show_apps(wrong="No client has this id. A client is registered first.", typed=typed)
     with read() as connection:
         known = find_app(connection, name)
     if not name.startswith("https:") or (known is not None and known.rule is not None):
@@ -49,6 +66,7 @@ def look() -> Response:
     return admin_page(
         "admin/app_add.html",
         app=known or KnownApp.nobodys(name),
+        form=form_of(known or KnownApp.nobodys(name)),
         seen=seen,
         card=_card_of(name, seen),
         fault=_FAULTS.get(seen.fault.code, "It cannot be looked at.") if seen.fault else "",

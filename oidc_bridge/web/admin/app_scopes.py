@@ -18,10 +18,10 @@ from oidc_bridge.storage.app_scopes import AppScopes, find_scopes
 from oidc_bridge.storage.rulings import replace_scopes
 from oidc_bridge.storage.undo import undo_scopes
 from oidc_bridge.web import bridge, see_other
-from oidc_bridge.web.admin.apps import MAX_NAME, read_version
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
 from oidc_bridge.web.admin.moments import Undo, name_of, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.admin.rule_form import MAX_NAME, read_version
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(

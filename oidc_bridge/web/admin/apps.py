@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, get_args
+from datetime import datetime
+from typing import Any
 
 from flask import Response, request, url_for
 from sqlalchemy import Connection
 
-from oidc_bridge.apps.spelling import MAX_NOTE, last_moment, read_app_name, read_note, read_until
-from oidc_bridge.apps.whitelist import Say
-from oidc_bridge.errors import PageError
+from oidc_bridge.apps.spelling import last_moment
+from oidc_bridge.errors import BridgeError, PageError
 from oidc_bridge.roles import Admin
 from oidc_bridge.storage import read
 from oidc_bridge.storage.admins import roles_of
@@ -18,12 +17,27 @@ from oidc_bridge.storage.app_directory import KnownApp, Order, find_app, known_a
 from oidc_bridge.storage.event_log import Filter, find_events
 from oidc_bridge.storage.rulings import replace_rule
 from oidc_bridge.storage.undo import undo_rule
-from oidc_bridge.storage.whitelist import AppRule, Audience
+from oidc_bridge.storage.whitelist import AppRule
 from oidc_bridge.web import bridge, see_other
 from oidc_bridge.web.admin.clash import Facts, clash
 from oidc_bridge.web.admin.door import admin_views, change, check_app, the_admin
-from oidc_bridge.web.admin.moments import Undo, name_of, read_moment, take_back, undo_at
+from oidc_bridge.web.admin.moments import Undo, name_of, take_back, undo_at
 from oidc_bridge.web.admin.pages import admin_page, argument
+from oidc_bridge.web.admin.rule_form import (
+    FAULTS,
+    MAX_NAME,
+    Fault,
+    RuleForm,
+    can_be_ruled,
+    client_of,
+    form_of,
+    in_words,
+    is_homeserver,
+    read_form,
+    read_version,
+    version_of,
+    without_rule,
+)
 from oidc_bridge.web.session import check_form, field
 
 views = admin_views(
@@ -38,9 +52,7 @@ views = admin_views(
 )
 
 _PAGE = 50
-MAX_NAME = 300
 _MAX_SKIP = 1_000_000
-_TICK = timedelta(microseconds=1)
 _COLUMNS: Mapping[Order, str] = {
     "name": "App",
     "rule": "Rule",
@@ -50,12 +62,27 @@ _COLUMNS: Mapping[Order, str] = {
 }
 # Whoever sorts by these looks for the most, or the latest.
 _MOST_FIRST = frozenset[Order]({"people", "last yes", "waiting"})
-_FLASHES = {"ruled": "Rule saved.", "undone": "Taken back: the rule is as it was."}
+_FLASHES = {
+    "ruled": "Rule saved.",
+    "same": "Nothing changed: this was its rule already.",
+    "undone": "Taken back: the rule is as it was.",
+}
 
 
 @views.get("")
 def overview() -> Response:
     """List them in the order that is asked for, fifty a page."""
+    return show_apps()
+
+
+def show_apps(*, wrong: str = "", typed: str = "", guess: str = "") -> Response:
+    """Return the list of apps.
+
+    Args:
+        wrong: why no app could be added.
+        typed: the address that it was to have.
+        guess: the app that was meant perhaps.
+    """
     admin, find, skip = the_admin(), argument("find").strip(), _read_skip()
     order, descending = _read_order()
     with read() as connection:
@@ -70,8 +97,12 @@ def overview() -> Response:
         )
     return admin_page(
         "admin/apps.html",
+        status=400 if wrong else 200,
         known=found[:_PAGE],
         find=find,
+        wrong=wrong,
+        typed=typed,
+        guess=guess,
         now=bridge().clock(),
         may_add=admin.may("add apps"),
         columns=_columns(find, order, descending=descending),
@@ -84,7 +115,18 @@ def overview() -> Response:
 @views.get("/one")
 def one() -> Response:
     """Show one app."""
-    name = argument("app")
+    return _show(argument("app"))
+
+
+def _show(name: str, *, given: RuleForm | None = None, fault: Fault | None = None) -> Response:
+    """Return the page of an app.
+
+    Args:
+        given: what somebody typed that was not taken; *fault* says why.
+
+    Raises:
+        PageError: ``not_found``.
+    """
     check_app("read apps", name)
     with read() as connection:
         known = find_app(connection, name)
@@ -92,19 +134,24 @@ def one() -> Response:
     may_change = the_admin().may("change apps", app=name) and not is_held
     if known is None:
         # What nobody knows is shown to whoever may make a rule for it, by its one spelling.
-        if not the_admin().may("add apps") or not _is_name(name):
+        if not the_admin().may("add apps") or not can_be_ruled(name):
             raise PageError("not_found", "no such app", status=404)
         known = KnownApp.nobodys(name)
+    done = argument("done")
     return admin_page(
         "admin/app.html",
+        status=400 if fault else 200,
         app=known,
         now=bridge().clock(),
-        day=_day_of(known.until),
-        version=_version_of(known),
+        form=given or form_of(known),
+        fault=fault,
+        version=field("version", limit=17) if fault else version_of(known),
+        without=in_words(without_rule(name)),
+        homeserver=client_of(name) if is_homeserver(name) else None,
         may_change=may_change,
         is_held=is_held,
-        undo_at=undo_at(),
-        flash=_FLASHES.get(argument("done")),
+        undo_at=undo_at() if known.rule else "",
+        flash=_FLASHES.get(done),
     )
 
 
@@ -113,22 +160,29 @@ def rule() -> Response:
     """Change the rule of an app, if it is still the one that the admin was shown."""
     browser, name, version = check_form(), field("app", limit=MAX_NAME), read_version()
     check_app("change apps", name)
-    say, audience, day = _read_say(), _read_audience(), field("until", limit=10)
-    note = read_note(field("note", limit=4 * MAX_NOTE))
+    given = read_form()
 
     def set_it(connection: Connection, admin: Admin, now: datetime) -> Response:
         before = find_app(connection, name)
-        if before is None and not (admin.may("add apps") and _is_name(name)):
+        if before is None and not (admin.may("add apps") and can_be_ruled(name)):
             raise PageError("not_found", "no such app", status=404)
         _check_not_held(connection, admin, before, now)
-        until = _until(day, before.rule if before else None, now)
-        wanted = AppRule(name, say, audience, until, note)
+        wanted = given.read(name, before.rule if before else None, now=now)
         by = admin.account_id
         if not replace_rule(connection, wanted, version=version, now=now, by=by):
-            return _clash(wanted, before, day)
-        return see_other(url_for("admin_apps.one", app=name, done="ruled", at=name_of(now)))
+            return _clash(wanted, before, given.until)
+        # Who saves what holds already has nothing to take back.
+        is_new = before is None or before.rule != wanted
+        done, at = ("ruled", name_of(now)) if is_new else ("same", None)
+        return see_other(url_for("admin_apps.one", app=name, done=done, at=at))
 
-    return change("change apps", set_it, browser=browser, app=name)
+    try:
+        return change("change apps", set_it, browser=browser, app=name)
+    except BridgeError as error:
+        fault = FAULTS.get(error.code)
+        if fault is None:
+            raise
+        return _show(name, given=given, fault=fault)
 
 
 @views.post("/undo")
@@ -176,7 +230,7 @@ def _clash(wanted: AppRule, current: KnownApp | None, day: str) -> Response:
         url=url_for("admin_apps.rule"),
         fields={
             "app": wanted.name,
-            "version": _version_of(current),
+            "version": version_of(current),
             "say": wanted.say,
             "audience": wanted.audience,
             "until": day,
@@ -228,54 +282,6 @@ def _facts_of(rule: AppRule) -> Facts:
         "Until": last_moment(rule.until) if rule.until else "No end",
         "Note": rule.note,
     }
-
-
-def _is_name(text: str) -> bool:
-    return len(text) <= MAX_NAME and read_app_name(text) == text
-
-
-def _version_of(known: KnownApp | None) -> str:
-    changed_at = known.changed_at if known else None
-    return "" if changed_at is None else name_of(changed_at)
-
-
-def read_version() -> datetime | None:
-    """Return the version that a form was made for, None if there was none.
-
-    Raises:
-        PageError: ``form_malformed``.
-    """
-    text = field("version", limit=17)
-    return read_moment(text) if text else None
-
-
-def _day_of(until: datetime | None) -> str:
-    """Return the last day that counts whole."""
-    return "" if until is None else (until - _TICK).date().isoformat()
-
-
-def _until(day: str, before: AppRule | None, now: datetime) -> datetime | None:
-    if not day:
-        return None
-    if before is not None and _day_of(before.until) == day:
-        return before.until  # which may end at another time than midnight
-    return read_until(day, now=now)
-
-
-def _read_say() -> Say:
-    wanted = field("say")
-    for say in get_args(Say):
-        if say == wanted:
-            return say  # type: ignore[no-any-return]
-    raise PageError("form_malformed", "say")
-
-
-def _read_audience() -> Audience:
-    wanted = field("audience")
-    for audience in get_args(Audience):
-        if audience == wanted:
-            return audience  # type: ignore[no-any-return]
-    raise PageError("form_malformed", "audience")
 
 
 def _read_skip() -> int:

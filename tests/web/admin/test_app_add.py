@@ -166,6 +166,31 @@ def test_plain_http_is_asked_nothing(an_admin: Admins, fetch: FakeFetch) -> None
     assert not looked_at(fetch)
 
 
+@pytest.mark.parametrize(
+    ("typed", "guess"),
+    [
+        ("chat.example", "https://chat.example"),
+        ("https://app.element.io/#/login", "https://app.element.io"),
+        ("bücher.example", "https://xn--bcher-kva.example"),
+        ("*.example", ""),
+        ("client:nope", ""),
+        ("nonsense", ""),
+    ],
+)
+def test_what_is_no_app_is_shown_again_with_what_was_meant_perhaps(
+    an_admin: Admins, fetch: FakeFetch, typed: str, guess: str
+) -> None:
+    answer = an_admin("admin").press_on("/admin/apps", "/admin/apps/add", address=typed)
+
+    assert answer.status_code == 400
+    assert f'value="{typed}" autocomplete' in answer.text
+    assert 'id="wrong-address"' in answer.text
+    assert "Find an app" in answer.text
+    meant = re.findall(r'name="address" value="([^"]*)">\s*<button', answer.text)
+    assert meant == ([guess] if guess else [])
+    assert not looked_at(fetch)
+
+
 def test_an_app_that_is_there_already_is_not_added_again(
     app: Flask, an_admin: Admins, fetch: FakeFetch
 ) -> None:

@@ -3,24 +3,27 @@
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from oidc_bridge.apps.spelling import read_app_name
+from oidc_bridge.apps.spelling import guess_app_name, read_app_name
 from oidc_bridge.apps.whitelist import Say
 from oidc_bridge.errors import BridgeError
+from oidc_bridge.oidc.client import Unknown
 from oidc_bridge.roles import Role
 from oidc_bridge.storage import read
+from oidc_bridge.storage.apps import set_unknown_apps
 from oidc_bridge.storage.consents import ConsentRow
 from oidc_bridge.storage.ledger import EventRow
 from oidc_bridge.storage.rulings import rule_app
 from oidc_bridge.storage.whitelist import AppRule, find_rule, set_rule
 from oidc_bridge.web.admin.moments import name_of
 from tests.conftest import Clock
-from tests.driver import WIKI, Person, fields_of
+from tests.driver import HOMESERVER, WIKI, Person, enrol, fields_of
 from tests.fakes import NOW
 from tests.web.admin.conftest import account_of, change
 from tests.web.admin.many import account_id, add_people, add_requests, app_name
@@ -56,6 +59,31 @@ def test_an_app_has_one_name(text: str, name: str) -> None:
 def test_what_is_no_app_for_certain_is_refused(text: str) -> None:
     with pytest.raises(BridgeError, match="app_malformed"):
         read_app_name(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("chat.example", CHAT),
+        ("Chat.Example:8448/x?y#z", f"{CHAT}:8448"),
+        ("https://app.element.io/#/login", "https://app.element.io"),
+        ("http://chat.example/x", "http://chat.example"),
+        ("bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example/", "https://xn--bcher-kva.example"),
+        # Browsers of today and of yesterday spell it in two ways.
+        ("straße.example", None),
+        ("", None),
+        ("nonsense", None),
+        ("javascript:", None),
+        ("ftp://chat.example", None),
+        ("https://u:p@chat.example", None),
+        ("*.chat.example", None),
+        ("a..example", None),
+        ("\0.example", None),
+    ],
+)
+def test_what_is_meant_perhaps_is_an_app(text: str, meant: str | None) -> None:
+    assert guess_app_name(text) == meant
 
 
 def test_an_app_is_added_and_refused_from_then_on(
@@ -169,7 +197,7 @@ def test_an_app_manager_takes_no_deny_back_that_those_above_made_theirs(
         done = manager.post(RULED, form).location
         clock.advance(seconds=1)
     undo = fields_of(manager.get(done).text, "/admin/apps/undo")
-    owner.post(RULED, {**fields_of(owner.get(PAGE).text, RULED), **RULE})
+    owner.post(RULED, {**fields_of(owner.get(PAGE).text, RULED), **RULE, "note": "Ours."})
 
     assert manager.post("/admin/apps/undo", undo).status_code == 403
 
@@ -337,3 +365,135 @@ def test_a_client_with_people_is_sorted_among_the_apps(
     page = admin.get("/admin/apps?sort=people&way=down").text
 
     assert names_in(page) == [app_name(1), "client:wiki", app_name(2), app_name(0)]
+
+
+# ---- the form of a rule
+
+
+def chosen(page: str) -> list[str]:
+    return re.findall(r'<option value="(\w*)" selected', page)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "say"), [("allow", "allow"), ("alone", "alone"), ("deny", "deny"), ("ask", "")]
+)
+def test_a_new_rule_begins_with_what_holds_now(
+    app: Flask, an_admin: Callable[..., Person], unknown: Unknown, say: str
+) -> None:
+    change(app, lambda c: set_unknown_apps(c, HOMESERVER.id, unknown))
+    admin = an_admin("admin")
+
+    page = admin.get(PAGE).text
+
+    assert chosen(page) == [say, "everyone"]
+    assert "Anyone with a wallet can sign in" in page
+    assert "<dt>Without a rule</dt>" in page
+    if not say:
+        answer = admin.press_on(PAGE, "/admin/apps/rule", **{**RULE, "say": ""})
+        assert answer.status_code == 400
+        assert 'id="wrong-say"' in answer.text
+        assert rule_of(app) is None
+
+
+def test_where_homeservers_differ_nothing_is_chosen(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    enrol(app, replace(HOMESERVER, id="other", unknown_apps="deny"))
+
+    page = an_admin("admin").get(PAGE).text
+
+    assert chosen(page) == ["", "everyone"]
+    assert "At other: deny; at synapse: allow" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "lie", "field"),
+    [
+        (CHAT, {"until": "2020-01-01"}, "until"),
+        (CHAT, {"until": "x"}, "until"),
+        (CHAT, {"note": "a\u200bb"}, "note"),
+        (CHAT, {"note": "x" * 301}, "note"),
+        ("http://chat.example", {"say": "allow"}, "say"),
+        ("client:wiki", {"say": "alone"}, "say"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_shown_again_with_what_was_typed(
+    app: Flask, an_admin: Callable[..., Person], name: str, lie: dict[str, str], field: str
+) -> None:
+    change(app, lambda c: set_rule(c, AppRule(name, "deny"), now=NOW))
+    typed = {"say": "deny", "audience": "listed", "until": "", "note": "a long note", **lie}
+    url = f"/admin/apps/one?app={name}"
+    admin = an_admin("admin")
+    version = fields_of(admin.get(url).text, "/admin/apps/rule")["version"]
+
+    answer = admin.press_on(url, "/admin/apps/rule", **typed)
+
+    assert answer.status_code == 400
+    assert f'id="wrong-{field}"' in answer.text
+    assert answer.text.count('aria-invalid="true"') == 1
+    assert f'value="{typed["note"]}"' in answer.text
+    assert f'value="{typed["until"]}"' in answer.text
+    assert "listed" in chosen(answer.text)
+    assert fields_of(answer.text, "/admin/apps/rule")["version"] == version
+    assert rule_of(app, name) == AppRule(name, "deny")
+
+
+def test_a_day_that_is_over_meanwhile_is_not_kept_again(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    over = AppRule(CHAT, "deny", until=NOW - timedelta(days=1))
+    change(app, lambda c: set_rule(c, over, now=NOW))
+    day = (NOW - timedelta(days=1, microseconds=1)).date().isoformat()
+
+    answer = an_admin("admin").press_on(PAGE, "/admin/apps/rule", **{**RULE, "until": day})
+
+    assert "This day is over." in answer.text
+    assert rule_of(app) == over
+
+
+def test_who_saves_what_holds_already_changes_nothing_and_takes_nothing_back(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    admin = an_admin("admin")
+    admin.press_on(PAGE, "/admin/apps/rule", **RULE)
+
+    led = admin.press_on(PAGE, "/admin/apps/rule", **RULE)
+
+    page = admin.get(led.location).text
+    assert "Nothing changed" in page
+    assert "Take it back" not in page
+    with app.app_context(), read() as connection:
+        kinds = connection.execute(select(EventRow.kind)).scalars().all()
+    assert kinds.count("app ruled") == 1
+
+
+# ---- clients
+
+
+def test_a_rule_of_a_homeserver_says_for_whom_it_is(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    page = an_admin("admin").get("/admin/apps/one?app=client:synapse").text
+
+    assert "This rule is for people who sign in there without an app" in page
+    assert 'href="/admin/clients/synapse#unknown"' in page
+    assert "Deny: nobody can sign in there without an app" in page
+    assert "Deny: nobody can sign in to it" not in page
+    wiki = an_admin("admin").get("/admin/apps/one?app=client:wiki").text
+    assert "without an app" not in wiki
+    assert chosen(wiki) == ["allow", "everyone"]
+
+
+def test_a_client_that_there_is_not_has_no_form(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    assert an_admin("admin").get("/admin/apps/one?app=client:nope").status_code == 404
+
+
+def test_app_passwords_are_denied_by_their_rule(
+    app: Flask, an_admin: Callable[..., Person]
+) -> None:
+    url = "/admin/apps/one?app=client:app-password"
+
+    assert an_admin("admin").press_on(url, "/admin/apps/rule", **RULE).status_code == 303
+    assert rule_of(app, "client:app-password") == AppRule("client:app-password", "deny")

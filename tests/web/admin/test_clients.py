@@ -185,7 +185,7 @@ def test_a_secret_and_its_yaml_can_be_copied(an_admin: Admins) -> None:
     """The script shows the buttons, and copies the text of what they name."""
     admin = an_admin("admin")
 
-    made, shown = make_secret(admin, "synapse"), admin.get("/admin/clients/synapse").text
+    made, shown = press(admin, "secret", "synapse").text, admin.get("/admin/clients/synapse").text
 
     for page, ids in ((made, ["secret", "yaml-text"]), (shown, ["yaml-text"])):
         assert '<script src="/static/copy.js" defer>' in page

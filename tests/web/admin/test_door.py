@@ -53,6 +53,8 @@ EXPECTED = {
     "admin_lists.undo": "oam",
     "admin_list_import.preview": "oam",
     "admin_list_import.keep": "oam",
+    "admin_list_removal.preview": "oam",
+    "admin_list_removal.take": "oam",
     "admin_requests.overview": "oamr",
     "admin_requests.decide": "oam",
     "admin_people.overview": "oar",
