@@ -183,7 +183,7 @@ def make_strangers_fetch(settings: Settings, *, exempt: frozenset[str]) -> Guard
 
 
 def make_proofs(settings: Settings, fetch: Fetch | None = None) -> list[Proof]:
-    """Return the enabled proofs. A fifth wallet is one file and one line here.
+    """Return the enabled proofs. Another wallet is one file and one line here.
 
     Args:
         fetch: What reaches outside; the guarded one if not given.

@@ -108,7 +108,7 @@ def next_step(now_is: Situation, *, now: datetime) -> Step:
         return SignIn()
     if not now_is.is_expected:
         # OIDC Core 3.1.2.1: never silently another. Who is here may choose only once, at the
-        # sign-in page; see `web.authorize`.
+        # sign-in page; see `web.oidc.authorize`.
         return Refuse(SentError("login_required", "Somebody else is signed in."))
     if now_is.must_choose_persona:
         if now_is.silent:

@@ -36,7 +36,6 @@ from oidc_bridge.proofs.named_profile import (
 from oidc_bridge.proofs.names import NameService, is_name
 
 OICHAT = "oichat"
-LIFE = 300
 FILE = "mxid.json"
 
 # What Math.random() writes: digits, a dot, now and then e-7; before it an address or a key.

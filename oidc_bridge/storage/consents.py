@@ -50,7 +50,7 @@ class ConsentRow(Base):
     remembered_until: Mapped[datetime | None] = mapped_column(UtcTime)
     removed_at: Mapped[datetime | None] = mapped_column(UtcTime)
     developer: Mapped[str] = mapped_column(Text, server_default="")
-    # The words of the page that was said yes to, for its person to read; see `web.review`.
+    # The words of the page that was said yes to, for its person to read; see `web.consent.review`.
     receipt: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
     __table_args__ = (

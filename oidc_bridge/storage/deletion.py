@@ -1,7 +1,7 @@
 """An account goes, with all that is kept about its person, in one transaction.
 
 What stays is what protects others: each Matrix localpart, so that nobody ever gets a Matrix ID
-that was somebody's, and the logout tokens that are still on their way (`docs/decisions/0017`).
+that was somebody's, and the logout tokens that are still on their way (`docs/decisions/0018`).
 """
 
 from collections.abc import Mapping, Sequence

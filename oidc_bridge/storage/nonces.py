@@ -25,7 +25,9 @@ from oidc_bridge.seal import digest_of
 from oidc_bridge.storage import Base, UtcTime
 
 LIFE = timedelta(seconds=300)
-_MAX_OPEN = 30
+MAX_OPEN = 30
+# Of an address that many come by: a proxy's. It bounds the table, and keeps nobody from others.
+MAX_OPEN_BEHIND_PROXY = 10_000
 
 
 class NonceRow(Base):
@@ -106,19 +108,27 @@ _SPEND = (
 
 
 def announce(
-    connection: Connection, nonce: str, *, app: str, address: str, challenge: str, now: datetime
+    connection: Connection,
+    nonce: str,
+    *,
+    app: str,
+    address: str,
+    challenge: str,
+    at_most: int = MAX_OPEN,
+    now: datetime,
 ) -> None:
     """Keep the challenge that answers *nonce* from now on, for five minutes.
 
     Args:
         app: Origin of the page that asks; ``""`` if none was told.
         address: From where. Spent ones count too: else a loop of tries would be free.
+        at_most: How many that address may have.
 
     Raises:
         ProofError: ``nonce_open`` if it was announced and is not over, used or not;
             ``nonces_many``.
     """
-    _add(connection, nonce, app, address, challenge, None, now)
+    _add(connection, nonce, app, address, challenge, None, at_most, now)
 
 
 def announce_own(connection: Connection, nonce: str, *, account_id: str, now: datetime) -> None:
@@ -127,7 +137,7 @@ def announce_own(connection: Connection, nonce: str, *, account_id: str, now: da
     Raises:
         ProofError: ``nonces_many``.
     """
-    _add(connection, nonce, "", f"account {account_id}", "", account_id, now)
+    _add(connection, nonce, "", f"account {account_id}", "", account_id, MAX_OPEN, now)
 
 
 def _add(
@@ -137,6 +147,7 @@ def _add(
     address: str,
     challenge: str,
     account_id: str | None,
+    at_most: int,
     now: datetime,
 ) -> None:
     digest, origin = digest_of(nonce), digest_of(address)
@@ -144,7 +155,7 @@ def _add(
     if connection.execute(_STANDING, {"digest": digest}).first() is not None:
         raise ProofError("nonce_open", f"announced again from {address}")
     count = connection.execute(_OPEN_FROM, {"address": origin, "now": now}).scalar_one()
-    if count >= _MAX_OPEN:
+    if count >= at_most:
         raise ProofError("nonces_many", f"{count} from {address}")
     connection.execute(
         _ADD,

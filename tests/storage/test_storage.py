@@ -131,6 +131,20 @@ def test_the_migrations_make_the_schema_of_the_models(app: Flask) -> None:
     assert difference == []
 
 
+def test_alembic_alone_sees_every_table(tmp_path: Path) -> None:
+    """A process of its own, that has not filled the metadata: else whatever the environment of the
+    migrations forgets would be there all the same."""
+    url = f"sqlite:///{tmp_path / 'head.db'}"
+    program = (
+        "from alembic import command\n"
+        "from oidc_bridge.storage.migrations import alembic_config, migrate\n"
+        f"migrate({url!r})\ncommand.check(alembic_config({url!r}))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert said.returncode == 0, said.stderr[-2000:]
+
+
 def test_what_the_program_wants_is_the_head_of_the_migrations(app: Flask) -> None:
     head = ScriptDirectory.from_config(alembic_config("")).get_current_head()
 

@@ -69,8 +69,11 @@ class World:
             rule = {"audience": "everyone", "until": None, "note": "", **rule}
             write(lambda c: set_rule(c, AppRule(name=app, say=say, **rule), now=NOW))
 
-    def ask(self, nonce: str, **headers: str) -> TestResponse:
-        return self.browser.post(f"/c/{nonce}", base_url=ISSUER, headers=headers)
+    def ask(self, nonce: str, *, address: str = "127.0.0.1", **headers: str) -> TestResponse:
+        from_where = {"REMOTE_ADDR": address}
+        return self.browser.post(
+            f"/c/{nonce}", base_url=ISSUER, headers=headers, environ_overrides=from_where
+        )
 
     def post(self, at: str, **members: object) -> TestResponse:
         body = {"nonce": at, "appDomain": CHAT, "blockstackId": "alice.id", **members}
@@ -236,12 +239,29 @@ def test_what_is_no_nonce_gets_no_challenge(world):
 
 
 def test_one_address_may_have_thirty_open(world):
+    block = "2a00:1450:4001:81b::"
     for number in range(30):
+        assert world.ask(f"n{number}", address=f"{block}{number}").status_code == 200
+
+    refused = world.ask("more", address=f"{block}ffff")
+    assert (refused.status_code, refused.json["error"]) == (429, "nonces_many")
+    assert world.ask("another", address="2a00:1450:4001:81c::1").status_code == 200
+    world.clock.advance(seconds=301)
+    assert world.ask("more", address=f"{block}ffff").status_code == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.7", "fd00::1"])
+def test_behind_a_proxy_one_person_keeps_nobody_from_others(world, address):
+    for number in range(60):
+        assert world.ask(f"n{number}", address=address).status_code == 200
+
+
+def test_behind_a_proxy_not_everything_is_kept(world, monkeypatch):
+    monkeypatch.setattr("oidc_bridge.web.doors.oichat.MAX_OPEN_BEHIND_PROXY", 40)
+    for number in range(40):
         assert world.ask(f"n{number}").status_code == 200
 
-    assert world.ask("more").status_code == 429
-    world.clock.advance(seconds=301)
-    assert world.ask("more").status_code == 200
+    assert world.ask("more").json["error"] == "nonces_many"
 
 
 @pytest.mark.parametrize("origin", ["null", "http://chat.example", "https://chat.example/x", "x y"])

@@ -49,7 +49,9 @@ def test_s2_no_page_with_cookies_is_kept_by_a_cache(ann: Person, url: str) -> No
 def test_s2_the_cookies_are_this_hosts_alone(app: Flask, ann: Person) -> None:
     answer = ann.prove(ann.begin_account())
 
-    for cookie in answer.headers.getlist("Set-Cookie"):
+    cookies = answer.headers.getlist("Set-Cookie")
+    assert cookies
+    for cookie in cookies:
         assert cookie.startswith("__Host-")
         assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
 

@@ -1,6 +1,6 @@
 """Accounts for Matrix clients that take us for an integration manager (MSC1961).
 
-The same check and the same sessions as the widget's. What they open is in `web.widget`.
+The same check and the same sessions as the widget's. What they open is in `web.account.widget`.
 """
 
 from datetime import datetime

@@ -31,7 +31,16 @@ from oidc_bridge.proofs.oichat import (
 )
 from oidc_bridge.seal import new_secret
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.nonces import LIFE, SpentNonce, announce, get_open, keep_answer, spend
+from oidc_bridge.storage.nonces import (
+    LIFE,
+    MAX_OPEN,
+    MAX_OPEN_BEHIND_PROXY,
+    SpentNonce,
+    announce,
+    get_open,
+    keep_answer,
+    spend,
+)
 from oidc_bridge.web import bridge, empty_answer, json_answer
 from oidc_bridge.web.doors.oichat_arrival import arrive, check_early
 from oidc_bridge.web.doors.one_time import sign_in_own
@@ -77,8 +86,9 @@ def ask(nonce: str) -> Response:
     origin = request.headers.get("Origin", "")
     app = origin if core and is_app_domain(origin, loopback=core.loopback) else ""
     challenge = core.challenge(app, new_secret()) if core else new_secret()
-    address = _block_of(request.remote_addr or "")
-    write(lambda c: announce(c, nonce, app=app, address=address, challenge=challenge, now=now))
+    address, most = _block_of(request.remote_addr or "")
+    facts = {"app": app, "address": address, "challenge": challenge}
+    write(lambda c: announce(c, nonce, **facts, at_most=most, now=now))
     return json_answer(
         {
             "txid": txid_of(nonce),
@@ -182,13 +192,16 @@ def _core() -> OiChat:
     return core
 
 
-def _block_of(address: str) -> str:
-    """Return what one person has of the internet: an address, or 64 bits of an IPv6 one."""
+def _block_of(address: str) -> tuple[str, int]:
+    """Return what one person has of the internet, an address or 64 bits of an IPv6 one, and how
+    many challenges it may have; an inside address is our own proxy's, by which everybody comes."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))
+        return address, MAX_OPEN_BEHIND_PROXY
+    most = MAX_OPEN if parsed.is_global else MAX_OPEN_BEHIND_PROXY
+    bits = 64 if parsed.version == 6 else 32
+    return str(ipaddress.ip_network((parsed, bits), strict=False)), most
 
 
 def read_answer(core: OiChat, nonce: str) -> tuple[Password, Signature]:
