@@ -112,15 +112,19 @@ def add(
         add_client(connection, new, now=now)
         if new.has_need_of_secret:
             add_secret(connection, new.id, secret, now=now)
-        record(connection, "client added", now=now, client_id=new.id)
+        record(connection, "client added", now=now, client_id=new.id, by=COMMAND_LINE)
 
     with open_database(settings_of(context)):
         write(register)
     click.echo(f"client_id:     {new.id}")
     if new.has_need_of_secret:
         click.echo(f"client_secret: {secret}")
-        click.echo("The secret is shown this once. For a Synapse, rather run:", err=True)
-        click.echo(f"  oidc-bridge synapse-config {new.id} --new-secret", err=True)
+        click.echo("The secret is shown this once.", err=True)
+    if homeserver is not None or mas_base is not None:
+        is_mas = homeserver is None
+        command = f"mas-config {new.id}" if is_mas else f"synapse-config {new.id} --new-secret"
+        click.echo("With another one, in the YAML that is loaded there:", err=True)
+        click.echo(f"  oidc-bridge {command}", err=True)
     if new.kind == "homeserver":
         click.echo(f"Chat apps that no rule names: {new.unknown_apps}. Allow yours:", err=True)
         click.echo("  oidc-bridge app allow https://app.element.io", err=True)
@@ -262,7 +266,7 @@ def make_secret(client_id: str) -> str:
         if not get_client(connection, client_id).has_need_of_secret:
             raise BridgeError("client_public", f"{client_id} has no use for a secret")
         add_secret(connection, client_id, made, now=now)
-        record(connection, "client secret made", now=now, client_id=client_id)
+        record(connection, "client secret made", now=now, client_id=client_id, by=COMMAND_LINE)
 
     write(keep)
     return made

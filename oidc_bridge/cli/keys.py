@@ -11,7 +11,7 @@ from oidc_bridge.factory import open_database
 from oidc_bridge.oidc.keys import SIGNING_ALGORITHMS
 from oidc_bridge.storage import read, write
 from oidc_bridge.storage.keys import SETTLED, all_keys, rotate_keys, young_next_keys
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 
 
 @click.group()
@@ -64,7 +64,7 @@ def rotate(context: click.Context) -> None:
             rotate_keys(connection, seal, bits=settings.rsa_bits, now=now, algorithm=algorithm)
             for algorithm in SIGNING_ALGORITHMS
         ]
-        record(connection, "keys rotated", now=now, kids=" ".join(kids))
+        record(connection, "keys rotated", now=now, kids=" ".join(kids), by=COMMAND_LINE)
         return "\n".join(kids)
 
     with open_database(settings):

@@ -35,7 +35,7 @@ from oidc_bridge.storage.apps import (
     remove_secrets,
     update_client,
 )
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.registrations import (
     add_initial_token,
     initial_tokens,
@@ -92,7 +92,7 @@ def make_initial_token(*, uses: int, days: int, now: datetime) -> str:
     def keep(connection: Connection) -> None:
         expires_at = now + timedelta(days=days)
         known_as = add_initial_token(connection, made, uses=uses, now=now, expires_at=expires_at)
-        record(connection, "initial token made", now=now, token=known_as)
+        record(connection, "initial token made", now=now, token=known_as, by=COMMAND_LINE)
 
     write(keep)
     return made
@@ -167,7 +167,7 @@ def _put(
         remove_secrets(connection, client.id)
     if secret is not None:
         add_secret(connection, client.id, secret, now=now)
-    record(connection, "client imported", now=now, client_id=client.id)
+    record(connection, "client imported", now=now, client_id=client.id, by=COMMAND_LINE)
     return True
 
 
@@ -231,7 +231,7 @@ def remove(context: click.Context, token_id: str) -> None:
 
     def forget(connection: Connection) -> None:
         remove_initial_token(connection, token_id)
-        record(connection, "initial token removed", now=now, token=token_id)
+        record(connection, "initial token removed", now=now, token=token_id, by=COMMAND_LINE)
 
     with open_database(settings_of(context)):
         write(forget)

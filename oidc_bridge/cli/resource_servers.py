@@ -10,7 +10,7 @@ from oidc_bridge.cli.setup import settings_of
 from oidc_bridge.errors import BridgeError
 from oidc_bridge.factory import open_database
 from oidc_bridge.storage import read, write
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.resource_servers import (
     allow_introspection,
     deny_introspection,
@@ -38,7 +38,8 @@ def allow(context: click.Context, server_id: str, client_id: str) -> None:
 
     def permit(connection: Connection) -> None:
         allow_introspection(connection, server_id, client_id)
-        record(connection, "introspection allowed", now=now, client_id=client_id, by=server_id)
+        told = {"server": server_id, "by": COMMAND_LINE}
+        record(connection, "introspection allowed", now=now, client_id=client_id, **told)
 
     with open_database(settings_of(context)):
         write(permit)
@@ -60,7 +61,8 @@ def deny(context: click.Context, server_id: str, client_id: str) -> None:
     def forbid(connection: Connection) -> None:
         if not deny_introspection(connection, server_id, client_id):
             raise BridgeError("resource_server_unknown", f"{server_id} was never allowed that")
-        record(connection, "introspection denied", now=now, client_id=client_id, by=server_id)
+        told = {"server": server_id, "by": COMMAND_LINE}
+        record(connection, "introspection denied", now=now, client_id=client_id, **told)
 
     with open_database(settings_of(context)):
         write(forbid)

@@ -28,7 +28,7 @@ from oidc_bridge.storage import db, read, write
 from oidc_bridge.storage.admins import admins
 from oidc_bridge.storage.apps import all_clients
 from oidc_bridge.storage.keys import make_first_keys, rotate_old_keys
-from oidc_bridge.storage.ledger import record
+from oidc_bridge.storage.ledger import COMMAND_LINE, record
 from oidc_bridge.storage.prune import prune_all
 
 _CONFIG = """\
@@ -78,9 +78,9 @@ def init(context: click.Context, issuer: str, name: str, database: str) -> None:
     click.echo(
         "\nNext:\n"
         f"  oidc-bridge --config {path} client add synapse"
-        " --homeserver https://YOUR.SYNAPSE.public_baseurl\n"
+        " --homeserver https://YOUR.SYNAPSE.public_baseurl --server-name YOUR.SERVER.NAME\n"
         f"  oidc-bridge --config {path} app allow https://app.element.io\n"
-        f"  oidc-bridge --config {path} synapse-config synapse --new-secret  > oidc.yaml\n"
+        f"  oidc-bridge --config {path} synapse-config synapse --new-secret > oidc.yaml\n"
         f"  oidc-bridge --config {path} serve"
     )
     with open_database(settings):
@@ -236,5 +236,5 @@ def _rotate(connection: Connection, settings: Settings, now: datetime) -> Sequen
     life = timedelta(seconds=settings.lifetimes.signing_key)
     kids = rotate_old_keys(connection, settings.seal(), bits=settings.rsa_bits, life=life, now=now)
     if kids:
-        record(connection, "keys rotated", now=now, kids=" ".join(kids))
+        record(connection, "keys rotated", now=now, kids=" ".join(kids), by=COMMAND_LINE)
     return kids
