@@ -95,10 +95,9 @@ def test_init_makes_config_key_database_and_signing_keys(set_up):
     assert [key["state"] for key in json.loads(Operator(set_up).does("keys", "list", "--json"))]
 
 
-def test_init_keeps_the_key_file_from_everybody_else(set_up):
-    mode = (set_up / "bridge.key").stat().st_mode
-
-    assert stat.S_IMODE(mode) == 0o600
+@pytest.mark.parametrize("name", ["bridge.db", "bridge.key"])
+def test_init_keeps_what_it_writes_from_everybody_else(set_up, name):
+    assert stat.S_IMODE((set_up / name).stat().st_mode) == 0o600
 
 
 def test_init_keeps_the_key_file_from_everybody_else_whatever_the_umask(newcomer):

@@ -120,6 +120,10 @@ def prepare(settings: Settings) -> None:
     # Not at the top: `serve` has no use for what it loads.
     from oidc_bridge.storage.migrations import migrate
 
+    file = Path(settings.database.removeprefix("sqlite:///"))
+    if settings.database.startswith("sqlite:") and file.parent.is_dir():
+        # Who is who, and what they said yes to, is for the bridge's own user to read.
+        file.touch(mode=0o600)
     migrate(settings.database)
     with open_database(settings):
         seal, now = settings.seal(), datetime.now(UTC)
