@@ -70,7 +70,7 @@ class Situation:
         proof_after: the proof must be younger than this; None if any will do.
         question: what consent would be asked for; None while nobody is signed in.
         consent: the earlier yes to this app, if it stands.
-        is_reauthentication: a homeserver's request that names no app (synapse-rp section 6).
+        is_reauthentication: a homeserver's request that names no app (docs/synapse.md).
         verdict: what the rules say of this app and this person.
         as_whom: as whom the app would know the person.
         is_known: the person has said yes to an app of this client, and that yes still stands.

@@ -54,7 +54,7 @@ RIGHTS: Mapping[Right, frozenset[Role]] = {
 }
 # What an app manager may do for the apps that are theirs, and for no others.
 OWN_APPS_ONLY = frozenset[Right]({"read apps", "change apps", "read requests", "decide requests"})
-# What nobody does because a browser was left open (ux checklist 52).
+# What nobody does because a browser was left open.
 NEEDS_FRESH_PROOF = frozenset[Right]({"change secrets", "rotate keys", "change roles"})
 
 

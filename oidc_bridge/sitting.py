@@ -2,7 +2,7 @@
 
 A signed message names our host, so the person saw where they sign in. An ``authResponse`` does
 not: from a wallet of protocol 1.4.0 or newer, any page that the person approves can get one for
-an attempt of its own (blockstack-auth section 8, A4 and A5). So such an answer opens an account
+an attempt of its own (docs/security.md, A4 and A5). So such an answer opens an account
 only together with a message, and the message must be by the very STX address that the wallet
 wrote into the answer. Nobody else can write another one there, since the identity key signed it;
 without that bond a thief would add a message of their own to an answer that they tricked

@@ -43,7 +43,7 @@ class App:
         title: What the page calls it.
         host: Host and port where the person goes afterwards; ``""`` if not a web address.
         kind: ``unknown`` is a homeserver client's request without ``redirectUrl``: a
-            re-authentication (synapse-rp section 6).
+            re-authentication (docs/synapse.md).
     """
 
     key: str

@@ -1,6 +1,7 @@
 """From an identity to a Matrix localpart: legal, stable, free of collisions.
 
-Matrix appendices, "User Identifiers"; what Synapse makes of others: synapse-rp section 4.
+Matrix appendices, "User Identifiers";
+what Synapse makes of others is in its ``types.py``.
 """
 
 import hashlib

@@ -7,7 +7,7 @@ It names no server: a site that gets one can use it elsewhere for minutes. So it
 ours besides, is good for minutes only, and once: who stands above spends the nonce before all
 else, and keeps (sentence, key) until it is too old.
 
-Spec: seed-systems section 2.2, which says in which order all is checked.
+Spec: docs/eos.md, whose table of refusals says in which order all is checked.
 """
 
 import hashlib
@@ -159,7 +159,7 @@ def verify(
         account: Who is to be signed in.
 
     Raises:
-        ProofError: the codes of seed-systems section 2.2, in its order.
+        ProofError: the codes of docs/eos.md, in their order.
     """
     sentence = read_sentence(password.message)
     if sentence.account != account:

@@ -4,7 +4,7 @@ A permission is reached when the weights of what signed add up to its threshold:
 permissions of other accounts that are themselves satisfied. Each of those is looked at once,
 however often it is named, and one that is being looked at counts as not satisfied: so loops end.
 
-Spec: the chain's own source (``authority_checker``); seed-systems section 2.2.
+Spec: the chain's own source (``authority_checker``); docs/eos.md.
 """
 
 from collections.abc import Callable, Mapping

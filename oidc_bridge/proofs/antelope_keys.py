@@ -4,7 +4,7 @@ A key is a point on a curve, in one of several spellings with different checksum
 compared by their bytes. A signature says on which curve it was made, and the key is recovered from
 it: ``K1`` is secp256k1, as wallets have it, ``R1`` is P-256, as phones have it.
 
-Spec: the chain's own source (``fc/crypto``); seed-systems section 2.2.
+Spec: the chain's own source (``fc/crypto``); docs/eos.md.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 The operator chose the node and believes it. Still each answer is read strictly: what is not
 understood must never satisfy anything.
 
-Spec: the nodes' HTTP interface ``/v1/chain``; seed-systems section 2.2.
+Spec: the nodes' HTTP interface ``/v1/chain``; docs/eos.md.
 """
 
 import re

@@ -18,7 +18,7 @@ def front() -> Response:
 
 @views.get("/manifest.json")
 def manifest() -> Response:
-    """Blockstack app manifest (blockstack-auth section 12): wallets fetch it from other origins."""
+    """Blockstack app manifest: wallets fetch it from other origins."""
     settings = bridge().settings
     return json_answer(
         {

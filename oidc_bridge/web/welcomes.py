@@ -1,4 +1,4 @@
-"""As whom somebody re-authenticates: a request that names no app (synapse-rp section 6)."""
+"""As whom somebody re-authenticates: a request that names no app (docs/synapse.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Localparts: what Synapse takes as it stands (synapse-rp.md section 4), and who gets which."""
+"""Localparts: what Synapse takes as it stands, and who gets which."""
 
 import pytest
 

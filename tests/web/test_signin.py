@@ -283,7 +283,7 @@ def test_another_account_in_the_same_browser_gets_a_session_of_its_own(
 def test_another_app_key_for_a_known_identity_is_refused_and_noted(
     app: Flask, ann: Person, clock: Clock
 ) -> None:
-    """A relayed answer (blockstack-auth section 8, A5) has another origin's app key."""
+    """A relayed answer (docs/security.md, A5) has another origin's app key."""
     ann.sign_in()
     clock.advance(seconds=1)
 

@@ -1,6 +1,6 @@
 """OI Chat's old list of apps, `mxconf.json`: read once, as a suggestion and never as authority.
 
-Any app that could write to the person's bucket could write that file (seed-systems 0.4), so it
+Any app that could write to the person's bucket could write that file, so it
 allows nothing: what the person ticks becomes their rule, after a fresh proof.
 """
 

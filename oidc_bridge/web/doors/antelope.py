@@ -43,8 +43,8 @@ def sign_in(client: Client, user: str, password: str, *, now: datetime) -> Signe
     The nonce is spent by itself and first: a try that fails has spent it too.
 
     Raises:
-        ProofError: ``method_refused`` if the operator takes no chain; the codes of seed-systems
-            section 2.2 in its order; ``account_blocked``; ``app_not_allowed``.
+        ProofError: ``method_refused`` if the operator takes no chain; the codes of docs/eos.md
+            in their order; ``account_blocked``; ``app_not_allowed``.
     """
     parts = bridge()
     settings = parts.settings
